@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+# hyperlight_add_guest(NAME SOURCES...): a guest image in BUILD/guests/NAME.
+
+file(STRINGS ${PROJECT_SOURCE_DIR}/src/guest/compile_flags.txt HL_GUEST_COMPILE_FLAGS REGEX "^-")
+file(STRINGS ${PROJECT_SOURCE_DIR}/src/guest/link_flags.txt HL_GUEST_LINK_FLAGS REGEX "^-")
+execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
+    OUTPUT_VARIABLE HL_COMPILER_INCLUDE OUTPUT_STRIP_TRAILING_WHITESPACE)
+
+# Flags for everything that runs in a guest: the compiler's own headers and
+# ours, none of the build machine's.
+function(hl_guest_flags target)
+    target_compile_options(${target} PRIVATE ${HL_GUEST_COMPILE_FLAGS}
+        -nostdinc -isystem ${HL_COMPILER_INCLUDE})
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    target_include_directories(${target} SYSTEM PRIVATE
+        ${PROJECT_SOURCE_DIR}/include/hyperlight/libc)
+endfunction()
+
+function(hyperlight_add_guest name)
+    set(target guest_${name})
+    set(script ${PROJECT_SOURCE_DIR}/src/guest/guest.ld)
+    add_executable(${target} ${ARGN})
+    hl_guest_flags(${target})
+    target_link_libraries(${target} PRIVATE hyperlight_guest)
+    target_link_options(${target} PRIVATE ${HL_GUEST_LINK_FLAGS} -Wl,-T,${script})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} LINKER_LANGUAGE C
+        LINK_DEPENDS ${script}
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/guests)
+endfunction()
+
+file(GLOB_RECURSE guest_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/guest/*.c
+    ${PROJECT_SOURCE_DIR}/src/guest/*.S)
+enable_language(ASM)
+add_library(hyperlight_guest STATIC ${guest_sources} ${PROJECT_SOURCE_DIR}/src/shared/wire.c
+    ${PROJECT_SOURCE_DIR}/src/shared/signature.c ${PROJECT_SOURCE_DIR}/src/shared/utf8.c)
+hl_guest_flags(hyperlight_guest)
+target_compile_options(hyperlight_guest PRIVATE
+    $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror>)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The system area: page tables, descriptor tables, vectors, gate. */
+#ifndef HL_HOST_X86_SYSTEM_H
+#define HL_HOST_X86_SYSTEM_H
+
+#include "../../../shared/abi.h"
+
+/* Guest-physical 0 up to the gate, supervisor only; virtual HL_WINDOW + same:
+ *
+ *   0x000000  GDT, TSS with its I/O bitmap
+ *   0x001000  IDT
+ *   0x002000  exception vectors (code)
+ *   0x003000  stack of all vectors (IST 1)
+ *   0x004000  page tables, PML4 first (not mapped)
+ *   0x200000  gate (user, execute); boot block at 0x202000 (user, read)
+ *
+ * It is the same for all sandboxes of a shape: each has a private view. */
+#define SYSTEM_GDT HL_WINDOW
+#define SYSTEM_GDT_LIMIT 0x4f           /* 8-byte entries up to the 16-byte TSS one */
+#define SYSTEM_TSS (HL_WINDOW + 0x100)
+#define SYSTEM_TSS_LIMIT (0x68 + 32)    /* ports 0 to 0xff and the closing byte */
+#define SYSTEM_IDT (HL_WINDOW + 0x1000)
+#define SYSTEM_IDT_LIMIT (32 * 16 - 1)  /* `int n` beyond is #GP */
+#define SYSTEM_VECTORS (HL_WINDOW + 0x2000)
+#define SYSTEM_STACK (HL_WINDOW + 0x3000)
+#define SYSTEM_CR3 0x4000u
+#define SYSTEM_SIZE (HL_BOOT + HL_PAGE - HL_WINDOW)     /* bytes of the template */
+
+enum {
+    PORT_GATE = 0x80,       /* open to user mode; one-byte out only */
+    PORT_REPORT = 0x81      /* closed to user mode: the vectors' report */
+};
+
+/* What the vectors leave on their stack, from SYSTEM_REPORT up. */
+struct system_report {
+    uint64_t cr2, rax, vector, error, rip, cs, rflags, rsp, ss;
+};
+#define SYSTEM_REPORT (0x4000u - sizeof(struct system_report))  /* guest-physical */
+
+/* Writes everything but page tables and boot block to the zeroed template. */
+void system_init(uint8_t *system);
+
+struct system_tables {
+    uint8_t *system;        /* the template */
+    uint32_t used;          /* pages of tables */
+};
+void system_tables_init(struct system_tables *tables, uint8_t *system);
+/* Maps whole pages for the guest with HL_READ, HL_WRITE, HL_EXECUTE;
+ * 2 MiB pages where both addresses allow. false: no room for tables. */
+bool system_map(struct system_tables *tables, uint64_t address, uint64_t gpa, uint64_t size,
+                uint32_t access);
+bool system_map_supervisor(struct system_tables *tables);
+#endif

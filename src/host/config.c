@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Defaults and ranges of hl_config. */
+#include "config.h"
+
+#include <string.h>
+
+#include "error.h"
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+/* The struct may be larger than ours if the caller is newer and its tail zero,
+ * or smaller if it is older. */
+static hl_status copy(hl_config *out, const hl_config *given, hl_error *err)
+{
+    const uint8_t *bytes = (const uint8_t *)given;
+    uint32_t size, i;
+
+    memset(out, 0, sizeof *out);
+    if (!given)
+        return HL_OK;
+    size = given->struct_size;
+    if (!size)
+        return error_set(err, HL_E_INVALID,
+                         "hl_config.struct_size is 0; write: config.struct_size = sizeof config;");
+    if (size > 4096)
+        return error_set(err, HL_E_INVALID, "hl_config.struct_size is %u, wanted %zu", size,
+                         sizeof *out);
+    memcpy(out, given, size < sizeof *out ? size : sizeof *out);
+    for (i = sizeof *out; i < size; i++)
+        if (bytes[i])
+            return error_set(err, HL_E_INVALID,
+                             "hl_config of %u bytes sets a member that this library lacks (byte %u)",
+                             size, i);
+    return HL_OK;
+}
+
+struct range {
+    const char *member;
+    uint64_t preset, least, most;
+};
+
+static hl_status in_range(uint64_t *value, const struct range *range, hl_error *err)
+{
+    if (!*value)
+        *value = range->preset;
+    if (*value >= range->least && *value <= range->most)
+        return HL_OK;
+    return error_set(err, HL_E_INVALID, "hl_config.%s is %llu, wanted %llu to %llu", range->member,
+                     (unsigned long long)*value, (unsigned long long)range->least,
+                     (unsigned long long)range->most);
+}
+
+static hl_status check_sizes(hl_config *config, hl_error *err)
+{
+    static const struct range heap = {"heap_size", 16 * MIB, 64 * KIB, 64 * GIB};
+    static const struct range stack = {"stack_size", 256 * KIB, 16 * KIB, 64 * MIB};
+    static const struct range message = {"message_size", 16 * MIB, 64 * KIB, 4 * GIB};
+    static const struct range depth = {"call_depth", 8, 1, 64};
+    static const struct range data = {"init_size", 0, 0, 1 * GIB};
+    uint64_t call_depth = config->call_depth;
+    hl_status status;
+
+    status = in_range(&config->heap_size, &heap, err);
+    if (!status)
+        status = in_range(&config->stack_size, &stack, err);
+    if (!status)
+        status = in_range(&config->message_size, &message, err);
+    if (!status)
+        status = in_range(&call_depth, &depth, err);
+    if (!status)
+        status = in_range(&config->init_size, &data, err);
+    config->call_depth = (uint32_t)call_depth;
+    return status;
+}
+
+hl_status config_complete(hl_config *out, const hl_config *given, hl_error *err)
+{
+    hl_status status = copy(out, given, err);
+
+    if (!status)
+        status = check_sizes(out, err);
+    if (status)
+        return status;
+    if (out->avx > 1)
+        return error_set(err, HL_E_INVALID, "hl_config.avx is %u, wanted 0 or 1", out->avx);
+    if (out->log_level > HL_LEVEL_TRACE)
+        return error_set(err, HL_E_INVALID, "hl_config.log_level is %u, wanted 0 to %d",
+                         out->log_level, HL_LEVEL_TRACE);
+    if (out->init_size && !out->init_data)
+        return error_set(err, HL_E_INVALID, "hl_config.init_data is NULL, init_size %llu",
+                         (unsigned long long)out->init_size);
+    if (!out->log)
+        out->log_level = HL_LEVEL_OFF;
+    return HL_OK;
+}
+
+struct sizes config_sizes(const hl_config *config)
+{
+    return (struct sizes){
+        .heap = HL_ALIGN_UP(config->heap_size, HL_PAGE),
+        .stack = HL_ALIGN_UP(config->stack_size, HL_PAGE),
+        .message = HL_ALIGN_UP(config->message_size, HL_PAGE),
+        .init_data = config->init_size,
+        .call_depth = config->call_depth,
+        .avx = config->avx,
+    };
+}

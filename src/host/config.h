@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The application's configuration, checked and completed. */
+#ifndef HL_HOST_CONFIG_H
+#define HL_HOST_CONFIG_H
+
+#include "layout.h"
+
+/* Copies `given` (NULL: all defaults) with every default filled in; E_INVALID
+ * names the member, its value and the range. */
+hl_status config_complete(hl_config *out, const hl_config *given, hl_error *err);
+struct sizes config_sizes(const hl_config *config);     /* of a completed one */
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Filling the caller's hl_error. */
+#ifndef HL_HOST_ERROR_H
+#define HL_HOST_ERROR_H
+
+#include <hyperlight/types.h>
+
+/* Writes status and one formatted line, everything else zero, unless err is
+ * NULL; returns status. Control bytes and invalid UTF-8 in the line are escaped
+ * as \xNN, so that guest text given with %s is safe to print. */
+hl_status error_set(hl_error *err, hl_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* E_SYSTEM (E_MEMORY for ENOMEM): "WHAT: strerror". */
+hl_status error_errno(hl_error *err, int number, const char *what);
+
+hl_status error_none(hl_error *err);    /* HL_OK, "ok" */
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening guest images and keeping them. */
+#include "guest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "error.h"
+
+#define FILE_MAX (1ull << 30)   /* bytes of an image file */
+
+static void guest_free(hl_guest *guest)
+{
+    struct shape *next;
+
+    for (; guest->shapes; guest->shapes = next) {
+        next = guest->shapes->next;
+        shape_free(guest->shapes);
+    }
+    names_free(&guest->exports);
+    os_share_close(&guest->contents);
+    image_free(&guest->image);
+    free(guest);
+}
+
+static hl_status index_exports(hl_guest *guest, hl_error *err)
+{
+    uint32_t i;
+
+    if (!names_create(&guest->exports, guest->image.export_count))
+        return error_set(err, HL_E_MEMORY, "no memory for %u exports", guest->image.export_count);
+    for (i = 0; i < guest->image.export_count; i++)
+        if (*guest->image.exports[i].name)
+            names_add(&guest->exports, guest->image.exports[i].name, i);
+    return HL_OK;
+}
+
+/* `file` is ours: nobody else can change it while it is read. */
+static hl_status load(hl_guest *guest, const uint8_t *file, size_t size, hl_error *err)
+{
+    hl_status status, sealed;
+    uint8_t *memory;
+
+    status = elf_plan(&guest->image, file, size, err);
+    if (!status)
+        status = os_share_create(&guest->contents, &memory, guest->image.span, err);
+    if (status)
+        return status;
+    status = elf_fill(&guest->image, file, size, memory, err);
+    sealed = os_share_seal(&guest->contents, memory, status ? NULL : err);
+    return status ? status : sealed ? sealed : index_exports(guest, err);
+}
+
+static hl_status open_private(hl_guest **out, const uint8_t *file, size_t size, hl_error *err)
+{
+    hl_guest *guest = calloc(1, sizeof *guest);
+    hl_status status;
+
+    if (!guest)
+        return error_set(err, HL_E_MEMORY, "no memory for a guest");
+    atomic_init(&guest->references, 1);
+    guest->contents = OS_SHARE_NONE;
+    status = load(guest, file, size, err);
+    if (status) {
+        guest_free(guest);
+        return status;
+    }
+    *out = guest;
+    return error_none(err);
+}
+
+/* Puts the file's name in front of what was wrong with it. */
+static hl_status name_file(hl_error *err, const char *path)
+{
+    char text[sizeof err->text];
+    hl_status status = err->status;
+
+    memcpy(text, err->text, sizeof text);
+    return error_set(err, status, "%s: %s", path, text);
+}
+
+hl_status hl_guest_open(hl_guest **out, const char *path, hl_error *err)
+{
+    hl_error local;
+    hl_status status;
+    uint8_t *file;
+    size_t size;
+
+    if (!out)
+        return error_set(err, HL_E_INVALID, "hl_guest_open: out is NULL");
+    *out = NULL;
+    if (!path)
+        return error_set(err, HL_E_INVALID, "hl_guest_open: path is NULL");
+    err = err ? err : &local;
+    status = os_file_read(&file, &size, path, FILE_MAX, err);
+    if (status)
+        return status;
+    status = open_private(out, file, size, err);
+    free(file);
+    return status ? name_file(err, path) : HL_OK;
+}
+
+hl_status hl_guest_open_memory(hl_guest **out, const void *image, size_t size, hl_error *err)
+{
+    hl_status status;
+    uint8_t *copy;
+
+    if (!out)
+        return error_set(err, HL_E_INVALID, "hl_guest_open_memory: out is NULL");
+    *out = NULL;
+    if (!image)
+        return error_set(err, HL_E_INVALID, "hl_guest_open_memory: image is NULL");
+    if (size > FILE_MAX)
+        return error_set(err, HL_E_IMAGE, "image of %zu bytes, at most %llu can be read", size,
+                         FILE_MAX);
+    copy = malloc(size + 1);
+    if (!copy)
+        return error_set(err, HL_E_MEMORY, "no memory for an image of %zu bytes", size);
+    memcpy(copy, image, size);
+    status = open_private(out, copy, size, err);
+    free(copy);
+    return status;
+}
+
+/* The counter and the shapes are the only parts of a guest that change. */
+static hl_guest *shared(const hl_guest *guest)
+{
+    return (hl_guest *)(uintptr_t)guest;
+}
+
+void hl_guest_retain(const hl_guest *guest)
+{
+    if (guest)
+        atomic_fetch_add(&shared(guest)->references, 1);
+}
+
+void hl_guest_release(const hl_guest *guest)
+{
+    if (guest && atomic_fetch_sub(&shared(guest)->references, 1) == 1)
+        guest_free(shared(guest));
+}
+
+hl_status guest_shape(const struct shape **out, const hl_guest *guest, const struct sizes *sizes,
+                      hl_error *err)
+{
+    hl_guest *mine = shared(guest);
+    struct shape *shape;
+    hl_status status = HL_OK;
+
+    lock_take(&mine->lock);
+    for (shape = mine->shapes; shape; shape = shape->next)
+        if (!memcmp(&shape->sizes, sizes, sizeof *sizes))
+            break;
+    if (!shape) {
+        status = shape_create(&shape, &guest->image, sizes, err);
+        if (!status) {
+            shape->next = mine->shapes;
+            mine->shapes = shape;
+        }
+    }
+    lock_drop(&mine->lock);
+    *out = shape;
+    return status;
+}
+
+/* ---- For tools ---------------------------------------------------------------- */
+
+/* The index-th named function of a table. */
+static bool symbol_at(hl_symbol *out, const struct image_function *table, uint32_t count,
+                      size_t index)
+{
+    uint32_t i;
+
+    for (i = 0; i < count; i++) {
+        if (!*table[i].name || index--)
+            continue;
+        *out = (hl_symbol){table[i].name, table[i].signature_text};
+        return true;
+    }
+    return false;
+}
+
+bool hl_guest_export(hl_symbol *out, const hl_guest *guest, size_t index)
+{
+    return symbol_at(out, guest->image.exports, guest->image.export_count, index);
+}
+
+bool hl_guest_import(hl_symbol *out, const hl_guest *guest, size_t index)
+{
+    return symbol_at(out, guest->image.imports, guest->image.import_count, index);
+}
+
+bool hl_guest_segment(hl_area *out, const hl_guest *guest, size_t index)
+{
+    const struct image_segment *segment;
+
+    if (index >= guest->image.segment_count)
+        return false;
+    segment = &guest->image.segments[index];
+    *out = (hl_area){"image", segment->address, segment->size, segment->access};
+    return true;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest image in memory, with the shapes its sandboxes have. */
+#ifndef HL_HOST_GUEST_H
+#define HL_HOST_GUEST_H
+
+#include <stdatomic.h>
+
+#include "image.h"
+#include "lock.h"
+#include "names.h"
+#include "shape.h"
+
+struct hl_guest {
+    atomic_uint references;
+    struct image image;
+    os_share contents;          /* image.span bytes, relocated, sealed */
+    struct names exports;       /* positions in image.exports by name */
+    struct lock lock;           /* of shapes */
+    struct shape *shapes;       /* live as long as the guest */
+};
+
+/* The shape for these sizes, made at its first use; borrowed from the guest. */
+hl_status guest_shape(const struct shape **out, const hl_guest *guest, const struct sizes *sizes,
+                      hl_error *err);
+#endif

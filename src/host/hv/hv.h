@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The contract between the library and a hypervisor. */
+#ifndef HL_HOST_HV_H
+#define HL_HOST_HV_H
+
+#include <hyperlight/hyperlight.h>
+
+#include "../arch/x86_64/state.h"
+#include "../os/os.h"
+
+/* operation   KVM                              mshv                         WHP
+ * probe       open, KVM_GET_API_VERSION,       open /dev/mshv               WHvGetCapability
+ *             KVM_CHECK_EXTENSION
+ * create      KVM_CREATE_VM, memory region,    CREATE_PARTITION,            WHvCreatePartition,
+ *             KVM_CREATE_VCPU, CPUID2, SREGS,  INITIALIZE, CREATE_VP,       WHvSetupPartition,
+ *             MSR filter                       SET_GUEST_MEMORY, SET_REGS   WHvMapGpaRange, VP
+ * attach      thread and signal mask           thread and signal mask       -
+ * run         KVM_RUN, registers by sync_regs  register page, RUN_VP        SetRegisters, Run
+ * stop        immediate_exit, then a signal    signal until acknowledged    CancelRun
+ * settle      immediate_exit = 0               -                            stale Canceled
+ * destroy     close                            close                        WHvDeletePartition
+ *
+ * A VM has one virtual processor. One thread at a time uses it; only stop may
+ * come from others. The backend owns guest memory: one contiguous range of
+ * guest-physical addresses from 0, mapped readable and writable in the host.
+ * Host code changes its contents, never which pages back it. */
+
+struct hv_vm;                   /* each backend's own */
+
+struct hv_view {                /* guest memory that starts as a copy-on-write view */
+    const os_share *share;
+    uint64_t gpa, size;         /* whole pages; from the share's start */
+};
+
+struct hv_setup {
+    uint64_t memory_size;       /* bytes, whole pages; zero but for the views */
+    const struct hv_view *views;
+    uint32_t view_count;
+    const struct x86_state *state;      /* of the processor before its first entry */
+    bool avx;                   /* the host's AVX state for the guest */
+    int32_t signal;             /* the application's choice; 0: the default */
+};
+
+struct hv_reset {               /* registers written by an entry; all others 0 */
+    uint64_t rip, rsp, rdi, rflags;
+};
+
+enum hv_exit_kind {
+    HV_EXIT_PORT,               /* port I/O */
+    HV_EXIT_MEMORY,             /* a guest-physical address without memory */
+    HV_EXIT_SHUTDOWN,           /* triple fault */
+    HV_EXIT_STOPPED,            /* by stop, or for no reason: then run again */
+    HV_EXIT_OTHER               /* code says which, in the backend's numbers */
+};
+
+struct hv_exit {
+    enum hv_exit_kind kind;
+    bool write;                 /* PORT, MEMORY: out, store */
+    uint8_t size;               /* PORT: bytes of one access, 1, 2 or 4 */
+    uint16_t port;
+    uint32_t count;             /* PORT: accesses; 1 unless string I/O */
+    uint32_t code;
+    uint64_t address;           /* MEMORY: guest-physical */
+};
+
+struct hv_ops {
+    const char *name;
+    hl_hypervisor id;
+
+    /* HL_OK if create is likely to work; else E_NO_HYPERVISOR with the cure. */
+    hl_status (*probe)(hl_error *err);
+    hl_status (*create)(struct hv_vm **out, const struct hv_setup *setup, hl_error *err);
+    uint8_t *(*memory)(const struct hv_vm *vm);
+    /* The calling thread is the one that runs from now on. Before each
+     * outermost call, while no stop can come. */
+    void (*attach)(struct hv_vm *vm);
+    /* Runs the guest until its next exit. reset: registers to write in the same
+     * entry, or NULL. An error is the host's (E_SYSTEM, E_MEMORY). */
+    hl_status (*run)(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
+                     hl_error *err);
+    /* Makes the current run, or the next one, end as STOPPED, until settle. Any
+     * thread, after attach and before settle. */
+    void (*stop)(struct hv_vm *vm);
+    void (*settle)(struct hv_vm *vm);
+    void (*destroy)(struct hv_vm *vm);
+};
+
+/* The backend for a choice, HL_HYPERVISOR_ANY included; NULL if it is none. */
+const struct hv_ops *hv_find(hl_hypervisor which);
+
+extern const struct hv_ops hv_kvm;
+#endif

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The KVM backend: one VM, one vCPU, no in-kernel devices. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "hv.h"
+#include "kvm_cpuid.h"
+#include "kvm_probe.h"
+
+struct hv_vm {
+    int device, vm, vcpu;
+    struct kvm_run *run;
+    size_t run_size;
+    uint8_t *memory;
+    uint64_t memory_size;
+    int signal;
+    pthread_t thread;       /* that runs; set by attach */
+    bool masked;            /* KVM_SET_SIGNAL_MASK is in force */
+};
+
+/* ---- The interrupt signal: one for the process ------------------------------ */
+
+static atomic_int claimed_signal;
+
+/* Does nothing: what matters is that a signal ends KVM_RUN. */
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static hl_status claim_signal(int wanted, int *out, hl_error *err)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+    int current = atomic_load(&claimed_signal);
+
+    if (!wanted)
+        wanted = current ? current : SIGRTMIN + 3;
+    *out = wanted;
+    if (current == wanted)
+        return HL_OK;
+    if (current)
+        return error_set(err, HL_E_INVALID,
+                         "interrupt_signal is %d, but this process uses %d already", wanted,
+                         current);
+    if (sigaction(wanted, NULL, &before))
+        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", wanted, strerror(errno));
+    if (before.sa_handler != SIG_DFL && before.sa_handler != on_signal)
+        return error_set(err, HL_E_INVALID,
+                         "interrupt_signal %d has a handler of the application; choose another",
+                         wanted);
+    if (sigaction(wanted, &action, NULL))
+        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", wanted, strerror(errno));
+    atomic_store(&claimed_signal, wanted);
+    return HL_OK;
+}
+
+/* ---- Creating (KVM api.rst, sections 4.2, 4.7, 4.35) --------------------------- */
+
+static hl_status fail(hl_error *err, const char *what)
+{
+    return error_errno(err, errno, what);
+}
+
+static hl_status map_memory(struct hv_vm *vm, const struct hv_setup *setup, hl_error *err)
+{
+    struct kvm_userspace_memory_region region = {.memory_size = setup->memory_size};
+    hl_status status = os_reserve(&vm->memory, setup->memory_size, err);
+    uint32_t i;
+
+    if (status)
+        return status;
+    vm->memory_size = setup->memory_size;
+    status = os_commit(vm->memory, vm->memory_size, err);
+    for (i = 0; !status && i < setup->view_count; i++)
+        status = os_view(vm->memory + setup->views[i].gpa, setup->views[i].share, 0,
+                         setup->views[i].size, err);
+    if (status)
+        return status;
+    os_harden(vm->memory, vm->memory_size);
+    region.userspace_addr = (uintptr_t)vm->memory;
+    if (ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &region))
+        return fail(err, "KVM_SET_USER_MEMORY_REGION");
+    return HL_OK;
+}
+
+/* User mode cannot reach an MSR; this holds even if that wall should fail. */
+static hl_status deny_msrs(struct hv_vm *vm, hl_error *err)
+{
+    static __u8 none[8];
+    struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_DENY};
+    struct kvm_enable_cap enforce = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}};
+
+    filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
+    filter.ranges[0].nmsrs = 8;
+    filter.ranges[0].bitmap = none;
+    if (ioctl(vm->vm, KVM_X86_SET_MSR_FILTER, &filter))
+        return fail(err, "KVM_X86_SET_MSR_FILTER");
+    if (ioctl(vm->vcpu, KVM_ENABLE_CAP, &enforce))
+        return fail(err, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID");
+    return HL_OK;
+}
+
+static struct kvm_segment segment(const struct x86_segment *from)
+{
+    const uint16_t access = from->access;
+
+    return (struct kvm_segment){
+        .base = from->base, .limit = from->limit, .selector = from->selector,
+        .type = access & 15, .s = access >> 4 & 1, .dpl = access >> 5 & 3,
+        .present = access >> 7 & 1, .l = access >> 13 & 1, .db = access >> 14 & 1,
+        .g = access >> 15 & 1,
+    };
+}
+
+static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, hl_error *err)
+{
+    struct kvm_xcrs xcrs = {.nr_xcrs = 1};
+    struct kvm_sregs sregs;
+
+    if (ioctl(vm->vcpu, KVM_GET_SREGS, &sregs))
+        return fail(err, "KVM_GET_SREGS");
+    sregs.cs = segment(&state->cs);
+    sregs.ds = segment(&state->ds);
+    sregs.es = segment(&state->es);
+    sregs.fs = segment(&state->fs);
+    sregs.gs = segment(&state->gs);
+    sregs.ss = segment(&state->ss);
+    sregs.tr = segment(&state->tr);
+    sregs.ldt = segment(&state->ldt);
+    sregs.ldt.present = 0;
+    sregs.ldt.unusable = 1;
+    sregs.gdt.base = state->gdt.base;
+    sregs.gdt.limit = state->gdt.limit;
+    sregs.idt.base = state->idt.base;
+    sregs.idt.limit = state->idt.limit;
+    sregs.cr0 = state->cr0;
+    sregs.cr3 = state->cr3;
+    sregs.cr4 = state->cr4;
+    sregs.efer = state->efer;
+    if (ioctl(vm->vcpu, KVM_SET_SREGS, &sregs))
+        return fail(err, "KVM_SET_SREGS");
+    xcrs.xcrs[0].value = state->xcr0;
+    if (state->xcr0 != 1 && ioctl(vm->vcpu, KVM_SET_XCRS, &xcrs))
+        return fail(err, "KVM_SET_XCRS");
+    return HL_OK;
+}
+
+/* Asking KVM what it supports is slow; the answer never changes. */
+static hl_status supported_cpuid(struct kvm_cpuid_list *out, int device, bool avx, hl_error *err)
+{
+    static struct kvm_cpuid_list kept[2];
+    static atomic_int state[2];     /* 0 empty, 1 being written, 2 ready */
+    int empty = 0;
+
+    if (atomic_load_explicit(&state[avx], memory_order_acquire) != 2) {
+        out->head.nent = KVM_CPUID_MAX;
+        if (ioctl(device, KVM_GET_SUPPORTED_CPUID, &out->head))
+            return fail(err, "KVM_GET_SUPPORTED_CPUID");
+        kvm_cpuid_curate(out, avx);
+        if (atomic_compare_exchange_strong(&state[avx], &empty, 1)) {
+            kept[avx] = *out;
+            atomic_store_explicit(&state[avx], 2, memory_order_release);
+        }
+        return HL_OK;
+    }
+    out->head.nent = kept[avx].head.nent;
+    memcpy(out->entries, kept[avx].entries, sizeof out->entries[0] * out->head.nent);
+    return HL_OK;
+}
+
+static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_error *err)
+{
+    struct kvm_cpuid_list cpuid;
+    hl_status status = supported_cpuid(&cpuid, vm->device, setup->avx, err);
+    int size = ioctl(vm->device, KVM_GET_VCPU_MMAP_SIZE, 0);
+    void *run;
+
+    if (status)
+        return status;
+    vm->vcpu = ioctl(vm->vm, KVM_CREATE_VCPU, 0);
+    if (vm->vcpu < 0)
+        return fail(err, "KVM_CREATE_VCPU");
+    if (size < (int)sizeof *vm->run)
+        return fail(err, "KVM_GET_VCPU_MMAP_SIZE");
+    run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
+    if (run == MAP_FAILED)
+        return fail(err, "mapping a vCPU");
+    vm->run = run;
+    vm->run_size = (size_t)size;
+    madvise(run, vm->run_size, MADV_DONTFORK);
+    if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid.head))
+        return fail(err, "KVM_SET_CPUID2");
+    return set_registers(vm, setup->state, err);
+}
+
+static void kvm_destroy(struct hv_vm *vm)
+{
+    if (!vm)
+        return;
+    if (vm->run)
+        munmap(vm->run, vm->run_size);
+    if (vm->vcpu >= 0)
+        close(vm->vcpu);
+    if (vm->vm >= 0)
+        close(vm->vm);
+    if (vm->device >= 0)
+        close(vm->device);
+    os_release(vm->memory, vm->memory_size);
+    free(vm);
+}
+
+static hl_status kvm_create(struct hv_vm **out, const struct hv_setup *setup, hl_error *err)
+{
+    struct hv_vm *vm = calloc(1, sizeof *vm);
+    hl_status status;
+
+    if (!vm)
+        return error_errno(err, ENOMEM, "a VM");
+    vm->device = vm->vm = vm->vcpu = -1;
+    status = claim_signal(setup->signal, &vm->signal, err);
+    if (!status)
+        status = kvm_open(&vm->device, err);
+    if (!status) {
+        vm->vm = ioctl(vm->device, KVM_CREATE_VM, 0);
+        if (vm->vm < 0)
+            status = fail(err, "KVM_CREATE_VM");
+    }
+    if (!status)
+        status = map_memory(vm, setup, err);
+    if (!status)
+        status = make_vcpu(vm, setup, err);
+    if (!status)
+        status = deny_msrs(vm, err);
+    if (status) {
+        kvm_destroy(vm);
+        return status;
+    }
+    *out = vm;
+    return HL_OK;
+}
+
+static uint8_t *kvm_memory(const struct hv_vm *vm)
+{
+    return vm->memory;
+}
+
+/* ---- Running (KVM api.rst, sections 4.10, 5) -------------------------------------- */
+
+/* A thread that blocks our signal would never be kicked out of KVM_RUN: then
+ * KVM unblocks it for the run alone (KVM_SET_SIGNAL_MASK). */
+static void kvm_attach(struct hv_vm *vm)
+{
+    struct {
+        struct kvm_signal_mask head;
+        uint8_t set[8];
+    } mask = {.head = {.len = 8}};
+    sigset_t blocked;
+
+    vm->thread = pthread_self();
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    if (sigismember(&blocked, vm->signal)) {
+        sigdelset(&blocked, vm->signal);
+        memcpy(mask.set, &blocked, sizeof mask.set);
+        vm->masked = !ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask);
+    } else if (vm->masked) {
+        ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, NULL);
+        vm->masked = false;
+    }
+}
+
+static void port_exit(struct hv_exit *out, const struct kvm_run *run)
+{
+    out->kind = HV_EXIT_PORT;
+    out->write = run->io.direction == KVM_EXIT_IO_OUT;
+    out->size = run->io.size;
+    out->port = run->io.port;
+    out->count = run->io.count;
+}
+
+static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
+{
+    *out = (struct hv_exit){.kind = HV_EXIT_OTHER, .code = run->exit_reason};
+    switch (run->exit_reason) {
+    case KVM_EXIT_IO:
+        port_exit(out, run);
+        break;
+    case KVM_EXIT_MMIO:
+        out->kind = HV_EXIT_MEMORY;
+        out->write = run->mmio.is_write;
+        out->address = run->mmio.phys_addr;
+        break;
+    case KVM_EXIT_SHUTDOWN:
+        out->kind = HV_EXIT_SHUTDOWN;
+        break;
+    case KVM_EXIT_INTR:
+        out->kind = HV_EXIT_STOPPED;
+        break;
+    default:
+        break;
+    }
+}
+
+static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
+                         hl_error *err)
+{
+    if (reset) {
+        vm->run->s.regs.regs = (struct kvm_regs){
+            .rip = reset->rip, .rsp = reset->rsp, .rdi = reset->rdi, .rflags = reset->rflags};
+        vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
+    }
+    if (ioctl(vm->vcpu, KVM_RUN, 0) < 0) {
+        if (errno != EINTR && errno != EAGAIN)
+            return fail(err, "KVM_RUN");
+        *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
+        return HL_OK;
+    }
+    decode_exit(exit, vm->run);
+    return HL_OK;
+}
+
+/* First the flag, then the signal: a vCPU that is not in KVM_RUN yet sees the
+ * flag, one that is gets the signal. */
+static void kvm_stop(struct hv_vm *vm)
+{
+    __atomic_store_n(&vm->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    pthread_kill(vm->thread, vm->signal);
+}
+
+static void kvm_settle(struct hv_vm *vm)
+{
+    __atomic_store_n(&vm->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+}
+
+static hl_status kvm_probe(hl_error *err)
+{
+    hl_status status;
+    int device, vm;
+
+    status = kvm_open(&device, err);
+    if (status)
+        return status;
+    vm = ioctl(device, KVM_CREATE_VM, 0);
+    if (vm < 0)
+        status = error_set(err, HL_E_NO_HYPERVISOR, "/dev/kvm: KVM_CREATE_VM: %s", strerror(errno));
+    else
+        close(vm);
+    close(device);
+    return status ? status : error_none(err);
+}
+
+const struct hv_ops hv_kvm = {
+    .name = "kvm",
+    .id = HL_HYPERVISOR_KVM,
+    .probe = kvm_probe,
+    .create = kvm_create,
+    .memory = kvm_memory,
+    .attach = kvm_attach,
+    .run = kvm_run,
+    .stop = kvm_stop,
+    .settle = kvm_settle,
+    .destroy = kvm_destroy,
+};

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Is KVM usable here, and if not, what to do (KVM api.rst, sections 4.1, 4.4). */
+#define _GNU_SOURCE
+#include "kvm_probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../error.h"
+
+#define DEVICE "/dev/kvm"
+
+static void group_name(char *out, size_t size, gid_t gid)
+{
+    struct group entry, *found = NULL;
+    char buffer[4096];
+
+    if (!getgrgid_r(gid, &entry, buffer, sizeof buffer, &found) && found)
+        snprintf(out, size, "%s", found->gr_name);
+    else
+        snprintf(out, size, "%u", (unsigned)gid);
+}
+
+/* "users, wheel": the groups this process has. */
+static void own_groups(char *out, size_t size)
+{
+    gid_t groups[64];
+    int n = getgroups(64, groups), i;
+    size_t at = 0;
+    char name[64];
+
+    snprintf(out, size, "none");
+    for (i = 0; i < n && at < size; i++) {
+        group_name(name, sizeof name, groups[i]);
+        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", name);
+    }
+}
+
+static hl_status no_permission(hl_error *err)
+{
+    char owner[64] = "?", own[256];
+    struct stat st;
+
+    if (!stat(DEVICE, &st))
+        group_name(owner, sizeof owner, st.st_gid);
+    own_groups(own, sizeof own);
+    return error_set(err, HL_E_NO_HYPERVISOR,
+                     "%s: permission denied; it belongs to group %s, this process has groups: %s; "
+                     "run `sudo usermod -aG %s $USER` and log in again",
+                     DEVICE, owner, own, owner);
+}
+
+static hl_status cannot_open(hl_error *err)
+{
+    switch (errno) {
+    case EACCES:
+    case EPERM:
+        return no_permission(err);
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+        return error_set(err, HL_E_NO_HYPERVISOR,
+                         "%s does not exist: load the module (`sudo modprobe kvm_intel` or "
+                         "`kvm_amd`), switch on virtualization in the firmware, or, inside a "
+                         "virtual machine or container, have nested virtualization or the device "
+                         "passed in",
+                         DEVICE);
+    default:
+        return error_set(err, HL_E_NO_HYPERVISOR, "%s: %s", DEVICE, strerror(errno));
+    }
+}
+
+struct need {
+    int cap;
+    const char *name;
+};
+static const struct need needs[] = {
+    {KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},
+    {KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+    {KVM_CAP_SYNC_REGS, "KVM_CAP_SYNC_REGS"},
+    {KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID"},
+    {KVM_CAP_X86_MSR_FILTER, "KVM_CAP_X86_MSR_FILTER"},
+    {KVM_CAP_ENFORCE_PV_FEATURE_CPUID, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID"},
+};
+
+hl_status kvm_open(int *out, hl_error *err)
+{
+    int fd = open(DEVICE, O_RDWR | O_CLOEXEC), version;
+    size_t i;
+
+    if (fd < 0)
+        return cannot_open(err);
+    version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    if (version != KVM_API_VERSION) {
+        close(fd);
+        return error_set(err, HL_E_NO_HYPERVISOR, "%s: API version %d, wanted %d", DEVICE, version,
+                         KVM_API_VERSION);
+    }
+    for (i = 0; i < sizeof needs / sizeof needs[0]; i++) {
+        if (ioctl(fd, KVM_CHECK_EXTENSION, needs[i].cap) > 0)
+            continue;
+        close(fd);
+        return error_set(err, HL_E_NO_HYPERVISOR,
+                         "%s: this kernel lacks %s, Linux 5.10 or later is wanted", DEVICE,
+                         needs[i].name);
+    }
+    *out = fd;
+    return HL_OK;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The library as a whole: version, statuses, hypervisors. */
+#include <hyperlight/hyperlight.h>
+
+#include "error.h"
+#include "hv/hv.h"
+
+const char *hl_version(void)
+{
+    return HL_VERSION;
+}
+
+const char *hl_status_text(hl_status status)
+{
+    switch (status) {
+#define TEXT(name, number, text) \
+    case HL_##name: \
+        return text;
+        HL_STATUS_LIST(TEXT)
+#undef TEXT
+    default:
+        return "unknown status";
+    }
+}
+
+const struct hv_ops *hv_find(hl_hypervisor which)
+{
+#ifdef __linux__
+    if (which == HL_HYPERVISOR_ANY || which == HL_HYPERVISOR_KVM)
+        return &hv_kvm;
+#endif
+    return NULL;
+}
+
+hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err)
+{
+    const struct hv_ops *hv = hv_find(which);
+
+    return hv ? hv->probe(err)
+              : error_set(err, HL_E_INVALID, "hypervisor %d, wanted 0 (any) or 1 (kvm)", (int)which);
+}
+
+const char *hl_hypervisor_name(hl_hypervisor which)
+{
+    return which == HL_HYPERVISOR_ANY ? "any" : which == HL_HYPERVISOR_KVM ? "kvm" : "?";
+}

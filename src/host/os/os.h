@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the library needs of an operating system, and nothing else. */
+#ifndef HL_HOST_OS_H
+#define HL_HOST_OS_H
+
+#include <hyperlight/types.h>
+
+/* operation          Linux                              Windows
+ * os_share_*         memfd_create, F_ADD_SEALS          CreateFileMapping, handle
+ * os_reserve         mmap PROT_NONE                     VirtualAlloc2 placeholder
+ * os_commit          mmap MAP_FIXED anonymous           MapViewOfFile3 of a fresh section
+ * os_view            mmap MAP_FIXED|MAP_PRIVATE memfd   MapViewOfFile3 PAGE_WRITECOPY
+ * os_harden          madvise DONTFORK, DONTDUMP         (no fork; excluded by WER API)
+ * os_release         munmap                             UnmapViewOfFile, VirtualFree
+ * os_file_read       open, fstat, read                  CreateFile, ReadFile
+ * os_random          getrandom                          BCryptGenRandom
+ * os_clock_ns        clock_gettime CLOCK_MONOTONIC      QueryPerformanceCounter
+ * os_wait, os_wake   futex                              WaitOnAddress, WakeByAddressAll
+ * os_thread_*        pthread                            CreateThread, GetCurrentThreadId
+ * os_print           write(1)                           WriteFile(STD_OUTPUT_HANDLE)
+ * Any thread may call any of them. What returns hl_status fills err. */
+
+/* Memory that several mappings share; it cannot shrink, and once sealed its
+ * contents do not change. */
+typedef struct os_share {
+    intptr_t handle;        /* -1: none */
+    uint64_t size;          /* bytes, whole pages */
+} os_share;
+#define OS_SHARE_NONE ((os_share){-1, 0})
+
+/* Makes one and maps it writable at *bytes until os_share_seal, which unmaps
+ * it and forbids every further change. */
+hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_error *err);
+hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err);
+void os_share_close(os_share *share);
+
+/* Address space without access, a guard page before and behind it. */
+hl_status os_reserve(uint8_t **out, uint64_t size, hl_error *err);
+void os_release(uint8_t *base, uint64_t size);
+/* Parts of a reservation, whole pages: zero memory; a private copy-on-write
+ * view. Readable and writable, committed when touched. */
+hl_status os_commit(uint8_t *at, uint64_t size, hl_error *err);
+hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t size,
+                  hl_error *err);
+/* Not inherited by fork, not in core dumps, not merged with other pages. */
+void os_harden(uint8_t *at, uint64_t size);
+
+/* The whole regular file in malloc'd memory; at most `most` bytes. */
+hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t most, hl_error *err);
+
+hl_status os_random(void *out, size_t size, hl_error *err);
+uint64_t os_clock_ns(void);
+
+/* Sleeps while *word is `value`, at most `ns` (UINT64_MAX: no limit); may wake
+ * for no reason. */
+void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ns);
+void os_wake(_Atomic uint32_t *word);       /* all that sleep on it */
+
+uintptr_t os_thread_self(void);             /* not 0; unique among live threads */
+/* A detached thread with every signal blocked. */
+hl_status os_thread_start(void (*body)(void), hl_error *err);
+
+/* Writes all of it to standard output; the number of bytes, or -1. */
+int32_t os_print(const char *text, size_t len);
+bool os_print_to_terminal(void);
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operating system contract on Linux. */
+#define _GNU_SOURCE
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../error.h"
+
+enum { PAGE = 4096 };
+
+/* ---- Shared memory -------------------------------------------------------- */
+
+hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_error *err)
+{
+    int fd = memfd_create("hyperlight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    void *at;
+
+    *out = OS_SHARE_NONE;
+    if (fd < 0)
+        return error_errno(err, errno, "memfd_create");
+    if (ftruncate(fd, (off_t)size)) {
+        error_errno(err, errno, "ftruncate of a memfd");
+        goto fail;
+    }
+    at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED) {
+        error_errno(err, errno, "mmap of a memfd");
+        goto fail;
+    }
+    *bytes = at;
+    *out = (os_share){fd, size};
+    return HL_OK;
+fail:
+    close(fd);
+    return errno == ENOMEM ? HL_E_MEMORY : HL_E_SYSTEM;
+}
+
+hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err)
+{
+    munmap(bytes, share->size);
+    if (fcntl((int)share->handle, F_ADD_SEALS,
+              F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
+        return error_errno(err, errno, "sealing a memfd");
+    return HL_OK;
+}
+
+void os_share_close(os_share *share)
+{
+    if (share->handle >= 0)
+        close((int)share->handle);
+    *share = OS_SHARE_NONE;
+}
+
+/* ---- Address space ---------------------------------------------------------- */
+
+hl_status os_reserve(uint8_t **out, uint64_t size, hl_error *err)
+{
+    void *at = mmap(NULL, size + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                    -1, 0);
+
+    if (at == MAP_FAILED)
+        return error_errno(err, errno, "reserving guest memory");
+    *out = (uint8_t *)at + PAGE;
+    return HL_OK;
+}
+
+void os_release(uint8_t *base, uint64_t size)
+{
+    if (base)
+        munmap(base - PAGE, size + 2 * PAGE);
+}
+
+hl_status os_commit(uint8_t *at, uint64_t size, hl_error *err)
+{
+    if (mprotect(at, size, PROT_READ | PROT_WRITE))
+        return error_errno(err, errno, "making guest memory accessible");
+    return HL_OK;
+}
+
+hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t size, hl_error *err)
+{
+    if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_NORESERVE,
+             (int)share->handle, (off_t)offset) == MAP_FAILED)
+        return error_errno(err, errno, "mapping a guest image");
+    return HL_OK;
+}
+
+void os_harden(uint8_t *at, uint64_t size)
+{
+    madvise(at, size, MADV_DONTFORK);
+    madvise(at, size, MADV_DONTDUMP);
+    madvise(at, size, MADV_UNMERGEABLE);    /* EINVAL without KSM: nothing to undo */
+}
+
+/* ---- Files ------------------------------------------------------------------ */
+
+static hl_status file_error(hl_error *err, const char *path)
+{
+    return error_set(err, errno == ENOMEM ? HL_E_MEMORY : HL_E_SYSTEM, "%s: %s", path,
+                     strerror(errno));
+}
+
+/* Reads until the end or until the buffer is full. */
+static ssize_t read_all(int fd, uint8_t *to, size_t size)
+{
+    size_t done = 0;
+    ssize_t n;
+
+    while (done < size) {
+        n = read(fd, to + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -1 : (ssize_t)done;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t most, hl_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    hl_status status = HL_OK;
+    struct stat st;
+    ssize_t n;
+
+    *out = NULL;
+    if (fd < 0)
+        return file_error(err, path);
+    if (fstat(fd, &st)) {
+        status = file_error(err, path);
+    } else if (!S_ISREG(st.st_mode)) {
+        status = error_set(err, HL_E_IMAGE, "%s: not a regular file", path);
+    } else if ((uint64_t)st.st_size > most) {
+        status = error_set(err, HL_E_IMAGE, "%s: %lld bytes, at most %zu can be read", path,
+                           (long long)st.st_size, most);
+    } else {
+        *out = malloc((size_t)st.st_size + 1);
+        n = *out ? read_all(fd, *out, (size_t)st.st_size) : -1;
+        if (n < 0)
+            status = file_error(err, path);
+        else
+            *size = (size_t)n;
+    }
+    close(fd);
+    if (status) {
+        free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+/* ---- Randomness and time ------------------------------------------------------ */
+
+hl_status os_random(void *out, size_t size, hl_error *err)
+{
+    uint8_t *at = out;
+    ssize_t n;
+
+    while (size) {
+        n = getrandom(at, size, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_errno(err, errno, "getrandom");
+        at += n;
+        size -= (size_t)n;
+    }
+    return HL_OK;
+}
+
+uint64_t os_clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- Waiting and threads -------------------------------------------------------- */
+
+void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ns)
+{
+    struct timespec limit = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, ns == UINT64_MAX ? NULL : &limit, NULL, 0);
+}
+
+void os_wake(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+uintptr_t os_thread_self(void)
+{
+    return (uintptr_t)pthread_self();
+}
+
+static void *thread_body(void *body)
+{
+    void (*run)(void) = (void (*)(void))(uintptr_t)body;
+
+    run();
+    return NULL;
+}
+
+hl_status os_thread_start(void (*body)(void), hl_error *err)
+{
+    sigset_t all, before;
+    pthread_attr_t attr;
+    pthread_t thread;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    error = pthread_create(&thread, &attr, thread_body, (void *)(uintptr_t)body);
+    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error ? error_errno(err, error, "starting a thread") : HL_OK;
+}
+
+/* ---- Standard output ------------------------------------------------------------ */
+
+int32_t os_print(const char *text, size_t len)
+{
+    size_t done = 0;
+    ssize_t n;
+
+    while (done < len) {
+        n = write(STDOUT_FILENO, text + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        done += (size_t)n;
+    }
+    return (int32_t)len;
+}
+
+bool os_print_to_terminal(void)
+{
+    return isatty(STDOUT_FILENO);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A sandbox from the inside. */
+#ifndef HL_HOST_SANDBOX_H
+#define HL_HOST_SANDBOX_H
+
+#include <stdatomic.h>
+
+#include "buffer.h"
+#include "deadline.h"
+#include "guest.h"
+#include "hosttable.h"
+#include "hv/hv.h"
+#include "interrupt.h"
+#include "memory.h"
+
+struct level {                      /* a call in progress, or the last at its depth */
+    uint64_t request_end;           /* where the next frame to the guest goes */
+    uint64_t reply_at;              /* where the guest's frames of this depth lie */
+    struct buffer payload;          /* of the last frame from the guest: its result, or
+                                       arguments of the host function it is calling */
+};
+
+struct hl_function {
+    hl_sandbox *box;
+    const struct image_function *function;
+    uint32_t index;
+    struct hl_function *next;
+};
+
+struct log_budget {
+    uint32_t lines;                 /* left in this outermost call */
+    uint32_t bytes;
+    uint64_t dropped;               /* since the last record */
+};
+
+struct hl_sandbox {
+    const struct hv_ops *hv;
+    struct hv_vm *vm;
+    struct memory memory;
+    const hl_guest *guest;
+    const hl_host *host;
+    const struct shape *shape;
+    hl_interrupt *stop;
+    struct deadline deadline;
+
+    _Atomic int state;              /* hl_state */
+    _Atomic uintptr_t owner;        /* thread of the call in progress */
+    bool initialising, doomed;      /* in create; destroyed by a host function */
+    hl_error death;                 /* why it is POISONED */
+
+    uint32_t depth;                 /* calls in progress */
+    struct level *levels;
+    uint32_t level_count;           /* the configured call depth */
+
+    const struct host_function **imports;   /* by the index the guest uses */
+    uint32_t import_count;
+    struct image_function *added;   /* run-time exports, after the static ones */
+    uint32_t added_count;
+    struct hl_function *found;      /* handles given out */
+
+    uint64_t generation;
+    uint64_t seed[3];               /* for the next request; zero once sent */
+    void *user;
+    hl_log_fn log;
+    void *log_user;
+    uint32_t log_level;
+    struct log_budget budget;
+};
+
+/* As hl_sandbox_create, on a given backend. */
+hl_status sandbox_create_on(hl_sandbox **out, const struct hv_ops *hv, const hl_guest *guest,
+                            const hl_host *host, const hl_config *config, hl_error *err);
+void sandbox_free(hl_sandbox *box);
+
+/* Marks it POISONED for the reason in why; the first reason stays. */
+hl_status sandbox_poison(hl_sandbox *box, const hl_error *why);
+
+static inline uint32_t sandbox_export_count(const hl_sandbox *box)
+{
+    return box->guest->image.export_count + box->added_count;
+}
+/* The function at this position; NULL past the end. */
+const struct image_function *sandbox_export_at(const hl_sandbox *box, uint32_t index);
+/* Its position, or NAMES_NONE. */
+uint32_t sandbox_export_find(const hl_sandbox *box, const char *name);
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs a test program's tests, each in its own process with a time-out. */
+#include "test.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 99, EXIT_SKIPPED = 77 };
+
+static struct test_entry *first, **last = &first;
+static const char *current = "?";
+static char program[4096];
+
+void test_add(struct test_entry *entry)
+{
+    *last = entry;
+    last = &entry->next;
+}
+
+static void report(const char *verdict, const char *format, va_list args)
+{
+    printf("%s %s - ", verdict, current);
+    vprintf(format, args);
+    putchar('\n');
+    fflush(stdout);
+}
+
+void test_fail(const char *file, int line, const char *format, ...)
+{
+    char why[2048];
+    va_list args;
+
+    snprintf(why, sizeof why, "%s:%d: %s", file, line, format);
+    va_start(args, format);
+    report("not ok", why, args);
+    va_end(args);
+    _exit(EXIT_FAILED);
+}
+
+void test_skip(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    report("skip", format, args);
+    va_end(args);
+    _exit(EXIT_SKIPPED);
+}
+
+bool test_full(void)
+{
+    const char *full = getenv("HL_TEST_FULL");
+
+    return full && *full == '1';
+}
+
+const char *test_guest(const char *name)
+{
+    static char path[sizeof program + 300];
+    char *slash = strrchr(program, '/');
+
+    snprintf(path, sizeof path, "%.*s/../../guests/%s", slash ? (int)(slash - program) : 1,
+             slash ? program : ".", name);
+    if (access(path, R_OK))
+        snprintf(path, sizeof path, "guests/%s", name);
+    return path;
+}
+
+/* The exit status of one test, run in a child; a death by signal is reported
+ * here, since the child could not. */
+static int run(const struct test_entry *test)
+{
+    int status;
+    pid_t pid;
+
+    fflush(stdout);
+    pid = fork();
+    if (!pid) {
+        alarm(test->seconds);
+        test->body();
+        fflush(stdout);
+        _exit(EXIT_OK);
+    }
+    while (pid < 0 || (waitpid(pid, &status, 0) < 0 && errno == EINTR))
+        if (pid < 0)
+            return perror("fork"), EXIT_FAILED;
+    if (WIFEXITED(status)) {
+        if (WEXITSTATUS(status) != EXIT_OK && WEXITSTATUS(status) != EXIT_FAILED &&
+            WEXITSTATUS(status) != EXIT_SKIPPED)
+            printf("not ok %s - exit status %d\n", test->name, WEXITSTATUS(status));
+        return WEXITSTATUS(status);
+    }
+    if (WTERMSIG(status) == SIGALRM)
+        printf("not ok %s - not done after %u s\n", test->name, test->seconds);
+    else
+        printf("not ok %s - died of signal %d\n", test->name, WTERMSIG(status));
+    return EXIT_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned counts[3] = {0, 0, 0};     /* passed, failed, skipped */
+    const char *only = "";
+    struct test_entry *test;
+    int i, code;
+
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    snprintf(program, sizeof program, "%s", argv[0]);
+    for (i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--only") && i + 1 < argc)
+            only = argv[++i];
+        else if (!strcmp(argv[i], "--list"))
+            for (test = first; test; test = test->next)
+                puts(test->name);
+        if (!strcmp(argv[i], "--list"))
+            return 0;
+    }
+    for (test = first; test; test = test->next) {
+        if (!strstr(test->name, only))
+            continue;
+        current = test->name;
+        code = run(test);
+        if (code == EXIT_OK)
+            printf("ok %s\n", test->name);
+        counts[code == EXIT_OK ? 0 : code == EXIT_SKIPPED ? 2 : 1]++;
+    }
+    printf("%u passed, %u failed, %u skipped\n", counts[0], counts[1], counts[2]);
+    return counts[1] != 0;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opens guests and makes sandboxes for VM tests. */
+#include "vm.h"
+
+hl_guest *vm_guest(const char *name)
+{
+    hl_guest *guest;
+    hl_error err;
+
+    if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
+        test_skip("%s", err.text);
+    if (hl_guest_open(&guest, test_guest(name), &err))
+        FAIL("%s", err.text);
+    return guest;
+}
+
+hl_host *vm_host(const hl_host_function fns[], size_t count)
+{
+    hl_host *host;
+    hl_error err;
+
+    if (hl_host_create(&host, fns, count, &err))
+        FAIL("%s", err.text);
+    return host;
+}
+
+hl_sandbox *vm_box(const char *name, const hl_host *host, const hl_config *config)
+{
+    hl_guest *guest = vm_guest(name);
+    hl_sandbox *box;
+    hl_error err;
+
+    if (hl_sandbox_create(&box, guest, host, config, &err))
+        FAIL("%s: %s", name, err.text);
+    hl_guest_release(guest);
+    return box;
+}
+
+void vm_expect(hl_status status, const char *text, hl_sandbox *box, const char *function,
+               const hl_value args[], uint32_t count, hl_error *err)
+{
+    hl_error local;
+    hl_value ret;
+    hl_status found;
+
+    err = err ? err : &local;
+    found = hl_sandbox_call(&ret, box, function, args, count, err);
+    if (found != status || err->status != status)
+        FAIL("%s: %d (%s), wanted %d (%s)", function, found, err->text, status,
+             hl_status_text(status));
+    if (text && !strstr(err->text, text))
+        FAIL("%s: \"%s\", wanted \"...%s...\"", function, err->text, text);
+}
+
+hl_value vm_call(hl_sandbox *box, const char *function, const hl_value args[], uint32_t count)
+{
+    hl_error err;
+    hl_value ret;
+
+    if (hl_sandbox_call(&ret, box, function, args, count, &err))
+        FAIL("%s: %d, %s", function, err.status, err.text);
+    CHECK_STR(err.text, "ok");
+    return ret;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What VM tests share: guests and sandboxes on the hypervisor of this machine. */
+#ifndef HL_TESTS_VM_H
+#define HL_TESTS_VM_H
+
+#include <hyperlight/easy.h>
+
+#include "test.h"
+
+/* A sandbox of tests/guests/NAME; the test is skipped, with the reason, where
+ * no hypervisor is usable, and fails if anything else is wrong. */
+hl_sandbox *vm_box(const char *name, const hl_host *host, const hl_config *config);
+hl_guest *vm_guest(const char *name);
+hl_host *vm_host(const hl_host_function fns[], size_t count);
+
+/* Expects a call to end with this status and, unless NULL, this in its text. */
+void vm_expect(hl_status status, const char *text, hl_sandbox *box, const char *function,
+               const hl_value args[], uint32_t count, hl_error *err);
+/* Expects it to succeed. */
+hl_value vm_call(hl_sandbox *box, const char *function, const hl_value args[], uint32_t count);
+
+#define ARGS(...) (const hl_value[]){__VA_ARGS__}, \
+    (uint32_t)(sizeof((hl_value[]){__VA_ARGS__}) / sizeof(hl_value))
+#define NONE NULL, 0
+#endif
