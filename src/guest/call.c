@@ -75,7 +75,7 @@ void hl__call_fail(hl_call *call, hl_status status, int32_t code, const char *te
 
 void hl__call_failf(hl_call *call, int32_t code, const char *format, ...)
 {
-    char text[HL_FAIL_TEXT_MAX + 4];    /* room for a character cut in two */
+    char text[HL_FAIL_TEXT_MAX + 4]; /* room for a character cut in two */
     va_list args;
 
     va_start(args, format);

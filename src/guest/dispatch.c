@@ -66,7 +66,7 @@ static void run(hl_call *call, const struct hl__function *function, const hl_val
     if (call->init)
         hl__construct();
     status = function->fn && !call->status ? function->fn(call, args, &ret) : HL_OK;
-    if (status)     /* the first failure wins */
+    if (status) /* the first failure wins */
         hl__call_failf(call, status, "%s returned %d without hl_fail", call->name, status);
     if (!call->status)
         check_result(call, function->result, &ret);

@@ -18,7 +18,7 @@ hl_status hl__ok(hl_error *err)
 
 hl_status hl__error(hl_error *err, hl_status status, const char *format, ...)
 {
-    char text[sizeof err->text + 3];    /* room for a character cut in two */
+    char text[sizeof err->text + 3]; /* room for a character cut in two */
     va_list args;
     size_t len;
     int n;

@@ -63,8 +63,8 @@ hl_status hl_export_add(const char *name, const char *signature, hl_fn fn, void 
                         hl_error *err)
 {
     const hl_value texts[2] = {hl_str(name), hl_str(signature)};
-    const struct hl__question question = {.name = "hl_export_add", .kind = HL_KIND_EXPORT,
-                                          .count = 2, .values = texts};
+    const struct hl__question question = {
+        .name = "hl_export_add", .kind = HL_KIND_EXPORT, .count = 2, .values = texts};
     hl_value index;
     hl_status status = hl__texts_check("hl_export_add", texts, err);
     char *copy;

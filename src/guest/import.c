@@ -43,8 +43,8 @@ static hl_status check_args(const hl_import *fn, const hl_value args[], uint32_t
     return HL_OK;
 }
 
-hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[],
-                         uint32_t count, hl_error *err)
+hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count,
+                         hl_error *err)
 {
     struct hl__question question = {.kind = HL_KIND_CALL, .count = count, .values = args};
     hl_value unwanted;

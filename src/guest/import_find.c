@@ -10,7 +10,7 @@
 struct found {
     struct found *next;
     hl_import import;
-    char text[];                /* name and signature */
+    char text[]; /* name and signature */
 };
 
 static struct found *all_found;
@@ -60,8 +60,8 @@ hl_status hl_import_find(const hl_import **out, const char *name, const char *si
                          hl_error *err)
 {
     const hl_value texts[2] = {hl_str(name), hl_str(signature)};
-    const struct hl__question question = {.name = "hl_import_find", .kind = HL_KIND_IMPORT,
-                                          .count = 2, .values = texts};
+    const struct hl__question question = {
+        .name = "hl_import_find", .kind = HL_KIND_IMPORT, .count = 2, .values = texts};
     hl_value index;
     hl_status status = hl__texts_check("hl_import_find", texts, err);
     struct found *found;

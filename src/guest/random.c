@@ -34,5 +34,5 @@ void hl_random(void *out, size_t size)
     hl__chacha20(block, key, 0);
     memcpy(key, block, sizeof key);
     memset(block, 0, sizeof block);
-    __asm__ volatile("" : : "r"(block) : "memory");     /* keeps the memset */
+    __asm__ volatile("" : : "r"(block) : "memory"); /* keeps the memset */
 }

@@ -18,36 +18,36 @@ enum { HL__ABORT_STACK = -4 };
 /* The host's requests nest: while one waits for a host function, the next may
  * arrive. In either buffer frames lie one behind the other by depth. */
 struct hl_call {
-    hl_call *outer;             /* the request that this one interrupts, or NULL */
-    uint64_t answer_at;         /* in the requests buffer: the host's frames for it */
-    uint64_t reply_at;          /* in the replies buffer: its own frames */
+    hl_call *outer;     /* the request that this one interrupts, or NULL */
+    uint64_t answer_at; /* in the requests buffer: the host's frames for it */
+    uint64_t reply_at;  /* in the replies buffer: its own frames */
     uint32_t depth;
     uint32_t count;
-    bool init;                  /* the guest's init */
+    bool init; /* the guest's init */
     const char *name;
     void *user;
-    struct hl__block *blocks;   /* memory for the reply */
-    hl_status status;           /* HL_OK until it has failed; then code and text */
+    struct hl__block *blocks; /* memory for the reply */
+    hl_status status;         /* HL_OK until it has failed; then code and text */
     int32_t code;
     uint32_t text_len;
     char text[HL_FAIL_TEXT_MAX + 1];
 };
 
 extern const struct hl_boot *hl__boot;
-extern hl_call *hl__current;            /* never NULL while guest code runs */
+extern hl_call *hl__current; /* never NULL while guest code runs */
 extern uint32_t hl__log_level;
 
 /* Marks the call failed, unless it is already. The text may be NULL. */
 void hl__call_fail(hl_call *call, hl_status status, int32_t code, const char *text);
 void hl__call_failf(hl_call *call, int32_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void hl__call_free(hl_call *call);      /* its reply memory */
+void hl__call_free(hl_call *call); /* its reply memory */
 
 /* ---- Starting and serving ----------------------------------------------------- */
 
 /* From hl__start, with room for hl__thread_size() bytes on the stack. */
 void hl__main(const struct hl_boot *boot, void *thread) __attribute__((noreturn));
-void hl__construct(void);               /* runs the guest's constructors */
+void hl__construct(void); /* runs the guest's constructors */
 
 /* Serves requests of depth 1 for ever. */
 void hl__dispatch(void) __attribute__((noreturn));
@@ -61,13 +61,13 @@ enum { HL__ANY_RESULT = HL_BYTES + 1 };
 
 struct hl__function {
     const char *name;
-    hl_fn fn;                   /* NULL: the guest has none */
+    hl_fn fn; /* NULL: the guest has none */
     void *user;
-    uint32_t result;            /* hl_type or HL__ANY_RESULT */
+    uint32_t result; /* hl_type or HL__ANY_RESULT */
 };
 
 struct hl__function hl__export_at(uint32_t index);
-struct hl__function hl__export_special(const char *kind);   /* "init" or "fallback" */
+struct hl__function hl__export_special(const char *kind); /* "init" or "fallback" */
 
 /* ---- Frames ------------------------------------------------------------------------ */
 
@@ -86,20 +86,21 @@ static inline const struct hl_frame *hl__request(uint64_t offset)
 /* Whatever a call sends, this much of the replies buffer stays free behind it,
  * so that a request nested in it can always fail or abort. */
 #define HL__REPLY_RESERVE 1024u
-_Static_assert(HL__REPLY_RESERVE >= sizeof(struct hl_frame) + 2 * sizeof(struct hl_slot) +
-                                        HL_FAIL_TEXT_MAX + 16, "room for a failure");
+_Static_assert(HL__REPLY_RESERVE >=
+                   sizeof(struct hl_frame) + 2 * sizeof(struct hl_slot) + HL_FAIL_TEXT_MAX + 16,
+               "room for a failure");
 
-uint64_t hl__room(const hl_call *call);     /* bytes for a frame of the call */
+uint64_t hl__room(const hl_call *call); /* bytes for a frame of the call */
 void hl__put(const hl_call *call, enum hl_kind kind, uint32_t index, const hl_value values[],
-             uint32_t count);               /* they must fit */
+             uint32_t count); /* they must fit */
 void hl__frame_values(hl_value out[], const struct hl_frame *frame);
 
 /* What is asked of the host; the answer is one value, or none. */
 struct hl__question {
-    const char *name;           /* for error texts */
+    const char *name; /* for error texts */
     enum hl_kind kind;
     uint32_t index, count;
-    const hl_value *values;     /* checked */
+    const hl_value *values; /* checked */
 };
 
 /* Sends it and serves nested requests until the answer is there. *ret lives

@@ -25,7 +25,7 @@ struct hv_vm {
     uint64_t memory_size;
     int signal;
     pthread_t thread;       /* that runs; set by attach */
-    bool masked;            /* KVM_SET_SIGNAL_MASK is in force */
+    bool attached;
 };
 
 /* ---- The interrupt signal: one for the process ------------------------------ */
@@ -93,21 +93,27 @@ static hl_status map_memory(struct hv_vm *vm, const struct hv_setup *setup, hl_e
     return HL_OK;
 }
 
-/* User mode cannot reach an MSR; this holds even if that wall should fail. */
-static hl_status deny_msrs(struct hv_vm *vm, hl_error *err)
+/* User mode cannot reach an MSR; these hold even if that wall should fail. The
+ * filter comes first of all: it waits for a grace period of the kernel, which
+ * is short while the VM has nothing else. */
+static hl_status filter_msrs(struct hv_vm *vm, hl_error *err)
 {
     static __u8 none[8];
     struct kvm_msr_filter filter = {.flags = KVM_MSR_FILTER_DEFAULT_DENY};
-    struct kvm_enable_cap enforce = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}};
 
     filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
     filter.ranges[0].nmsrs = 8;
     filter.ranges[0].bitmap = none;
-    if (ioctl(vm->vm, KVM_X86_SET_MSR_FILTER, &filter))
-        return fail(err, "KVM_X86_SET_MSR_FILTER");
-    if (ioctl(vm->vcpu, KVM_ENABLE_CAP, &enforce))
-        return fail(err, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID");
-    return HL_OK;
+    return ioctl(vm->vm, KVM_X86_SET_MSR_FILTER, &filter) ? fail(err, "KVM_X86_SET_MSR_FILTER")
+                                                          : HL_OK;
+}
+
+static hl_status enforce_cpuid(struct hv_vm *vm, hl_error *err)
+{
+    struct kvm_enable_cap enforce = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}};
+
+    return ioctl(vm->vcpu, KVM_ENABLE_CAP, &enforce)
+               ? fail(err, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID") : HL_OK;
 }
 
 static struct kvm_segment segment(const struct x86_segment *from)
@@ -200,7 +206,14 @@ static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_er
     madvise(run, vm->run_size, MADV_DONTFORK);
     if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid.head))
         return fail(err, "KVM_SET_CPUID2");
-    return set_registers(vm, setup->state, err);
+    status = enforce_cpuid(vm, err);
+    return status ? status : set_registers(vm, setup->state, err);
+}
+
+static hl_status make_vm(struct hv_vm *vm, hl_error *err)
+{
+    vm->vm = ioctl(vm->device, KVM_CREATE_VM, 0);
+    return vm->vm < 0 ? fail(err, "KVM_CREATE_VM") : filter_msrs(vm, err);
 }
 
 static void kvm_destroy(struct hv_vm *vm)
@@ -230,17 +243,12 @@ static hl_status kvm_create(struct hv_vm **out, const struct hv_setup *setup, hl
     status = claim_signal(setup->signal, &vm->signal, err);
     if (!status)
         status = kvm_open(&vm->device, err);
-    if (!status) {
-        vm->vm = ioctl(vm->device, KVM_CREATE_VM, 0);
-        if (vm->vm < 0)
-            status = fail(err, "KVM_CREATE_VM");
-    }
+    if (!status)
+        status = make_vm(vm, err);
     if (!status)
         status = map_memory(vm, setup, err);
     if (!status)
         status = make_vcpu(vm, setup, err);
-    if (!status)
-        status = deny_msrs(vm, err);
     if (status) {
         kvm_destroy(vm);
         return status;
@@ -256,9 +264,11 @@ static uint8_t *kvm_memory(const struct hv_vm *vm)
 
 /* ---- Running (KVM api.rst, sections 4.10, 5) -------------------------------------- */
 
-/* A thread that blocks our signal would never be kicked out of KVM_RUN: then
- * KVM unblocks it for the run alone (KVM_SET_SIGNAL_MASK). */
-static void kvm_attach(struct hv_vm *vm)
+/* KVM_RUN runs with the thread's signal mask of this moment, our signal taken
+ * out: so a thread that blocks it can be stopped too (KVM_SET_SIGNAL_MASK,
+ * api.rst 4.20). Asking for the mask before every call would cost more than
+ * the rest of the library does. */
+static void take_signal_mask(struct hv_vm *vm)
 {
     struct {
         struct kvm_signal_mask head;
@@ -266,16 +276,33 @@ static void kvm_attach(struct hv_vm *vm)
     } mask = {.head = {.len = 8}};
     sigset_t blocked;
 
-    vm->thread = pthread_self();
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-    if (sigismember(&blocked, vm->signal)) {
-        sigdelset(&blocked, vm->signal);
-        memcpy(mask.set, &blocked, sizeof mask.set);
-        vm->masked = !ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask);
-    } else if (vm->masked) {
-        ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, NULL);
-        vm->masked = false;
-    }
+    sigdelset(&blocked, vm->signal);
+    memcpy(mask.set, &blocked, sizeof mask.set);
+    ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask);
+}
+
+static void kvm_attach(struct hv_vm *vm)
+{
+    const pthread_t self = pthread_self();
+
+    if (vm->attached && pthread_equal(vm->thread, self))
+        return;
+    vm->attached = true;
+    vm->thread = self;
+    take_signal_mask(vm);
+}
+
+/* KVM_RUN ended without an exit. If nobody stopped it, a signal did that the
+ * thread has blocked since, and would do so for ever: take the mask anew. */
+static hl_status interrupted(struct hv_vm *vm, struct hv_exit *exit, hl_error *err)
+{
+    if (errno != EINTR && errno != EAGAIN)
+        return fail(err, "KVM_RUN");
+    if (!__atomic_load_n(&vm->run->immediate_exit, __ATOMIC_SEQ_CST))
+        take_signal_mask(vm);
+    *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
+    return HL_OK;
 }
 
 static void port_exit(struct hv_exit *out, const struct kvm_run *run)
@@ -318,12 +345,8 @@ static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct 
             .rip = reset->rip, .rsp = reset->rsp, .rdi = reset->rdi, .rflags = reset->rflags};
         vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
     }
-    if (ioctl(vm->vcpu, KVM_RUN, 0) < 0) {
-        if (errno != EINTR && errno != EAGAIN)
-            return fail(err, "KVM_RUN");
-        *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
-        return HL_OK;
-    }
+    if (ioctl(vm->vcpu, KVM_RUN, 0) < 0)
+        return interrupted(vm, exit, err);
     decode_exit(exit, vm->run);
     return HL_OK;
 }

@@ -24,8 +24,8 @@ enum { PT_LOAD = 1, PT_TLS = 7 };
 extern const struct elf_head __ehdr_start __attribute__((visibility("hidden")));
 
 struct tls {
-    const uint8_t *data;        /* initial contents, the rest is zero */
-    uint64_t data_size, size;   /* size: rounded up to the segment's alignment */
+    const uint8_t *data;      /* initial contents, the rest is zero */
+    uint64_t data_size, size; /* size: rounded up to the segment's alignment */
     uint64_t align;
 };
 
@@ -42,7 +42,7 @@ HL__NO_CANARY static struct tls find_tls(void)
             slide = image - ph[i].vaddr;
         if (ph[i].type != PT_TLS || !ph[i].memsz)
             continue;
-        tls.data = (const uint8_t *)(slide + ph[i].vaddr);     /* PT_LOADs come first */
+        tls.data = (const uint8_t *)(slide + ph[i].vaddr); /* PT_LOADs come first */
         tls.data_size = ph[i].filesz;
         tls.size = HL_ALIGN_UP(ph[i].memsz, ph[i].align);
         if (ph[i].align > tls.align)
