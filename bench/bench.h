@@ -46,9 +46,10 @@ struct sampler {
 };
 
 /* Takes samples of op and floor in turns until the row's time is over. A turn is one discarded
- * sample, then `burst` that count: two VMs that alternate entry by entry would both pay for the
- * processor's switch between them, which flatters the ratio. burst 0: a turn is one sample,
- * for what makes a VM of its own each time. */
+ * sample, then `burst` that count, so that each follows one of its own kind: two VMs that
+ * alternate entry by entry both pay for the processor's switch between them, and making a VM
+ * pays for the end of the one before. Either would flatter the ratio. burst 0: a turn is one
+ * sample that counts. */
 bool bench_take(const struct bench *bench, unsigned burst, const struct sampler *op,
                 const struct sampler *floor, hl_error *err);
 

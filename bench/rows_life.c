@@ -5,6 +5,8 @@
 #include "floor_kvm.h"
 #include "rows.h"
 
+enum { BURST = 4 };
+
 static bool sample_create(void *ctx, double *us, hl_error *err)
 {
     struct box *box = ctx;
@@ -41,7 +43,7 @@ static bool measure(const struct bench *bench, struct sampler op, struct sampler
     if (ok) {
         op.ctx = &box;
         floor.ctx = &kvm;
-        ok = bench_take(bench, 0, &op, &floor, err);
+        ok = bench_take(bench, BURST, &op, &floor, err);
         box_close(&box);
     }
     floor_kvm_close(&kvm);

@@ -16,6 +16,8 @@ function(hl_guest_flags target)
         ${PROJECT_SOURCE_DIR}/include/hyperlight/libc)
 endfunction()
 
+add_custom_target(guests)
+
 function(hyperlight_add_guest name)
     set(target guest_${name})
     set(script ${PROJECT_SOURCE_DIR}/src/guest/guest.ld)
@@ -26,6 +28,7 @@ function(hyperlight_add_guest name)
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} LINKER_LANGUAGE C
         LINK_DEPENDS ${script}
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/guests)
+    add_dependencies(guests ${target})
 endfunction()
 
 file(GLOB_RECURSE guest_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/guest/*.c

@@ -46,7 +46,7 @@ void *hl_call_alloc(hl_call *call, size_t size)
     return block->bytes;
 }
 
-void hl__call_free(hl_call *call)
+HL__HOT void hl__call_free(hl_call *call)
 {
     struct hl__block *block = call->blocks, *next;
 
@@ -90,7 +90,7 @@ hl_status hl_fail(hl_call *call, int32_t code, const char *text)
     return HL_E_FAILED;
 }
 
-hl_status hl_call_status(const hl_call *call)
+HL__HOT hl_status hl_call_status(const hl_call *call)
 {
     return call->status;
 }

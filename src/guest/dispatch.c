@@ -17,7 +17,7 @@ uint64_t hl_generation(void)
 /* ---- The reply ---------------------------------------------------------------- */
 
 /* Fails the call unless the result may be sent as what was declared. */
-static void check_result(hl_call *call, uint32_t declared, const hl_value *ret)
+HL__HOT static void check_result(hl_call *call, uint32_t declared, const hl_value *ret)
 {
     const char *wrong;
     uint64_t size;
@@ -41,7 +41,7 @@ static void check_result(hl_call *call, uint32_t declared, const hl_value *ret)
                        (unsigned long long)size, (unsigned long long)hl__room(call));
 }
 
-static void reply(const hl_call *call, const hl_value *ret)
+HL__HOT static void reply(const hl_call *call, const hl_value *ret)
 {
     hl_value failure[2];
 
@@ -56,7 +56,7 @@ static void reply(const hl_call *call, const hl_value *ret)
 
 /* ---- The function --------------------------------------------------------------- */
 
-static void run(hl_call *call, const struct hl__function *function, const hl_value args[])
+HL__HOT static void run(hl_call *call, const struct hl__function *function, const hl_value args[])
 {
     hl_value ret = hl_void();
     hl_status status;
@@ -74,7 +74,7 @@ static void run(hl_call *call, const struct hl__function *function, const hl_val
 }
 
 /* What the host asks for. Of a fallback's values the first is the name. */
-static struct hl__function requested(hl_call *call, uint32_t index, const hl_value **args)
+HL__HOT static struct hl__function requested(hl_call *call, uint32_t index, const hl_value **args)
 {
     struct hl__function function;
 
@@ -89,7 +89,7 @@ static struct hl__function requested(hl_call *call, uint32_t index, const hl_val
     return function;
 }
 
-void hl__serve(uint64_t request_at, uint64_t reply_at)
+HL__HOT void hl__serve(uint64_t request_at, uint64_t reply_at)
 {
     const struct hl_frame *frame = hl__request(request_at);
     struct hl__function function;
@@ -128,7 +128,7 @@ HL__NO_CANARY static void adopt(const struct hl_frame *frame)
     hl__thread_set_canary(canary);
 }
 
-HL__NO_CANARY void hl__dispatch(void)
+HL__HOT HL__NO_CANARY void hl__dispatch(void)
 {
     const struct hl_frame *frame = hl__request(0);
 

@@ -11,24 +11,18 @@ extern const hl_export __start_hl_exp[], __stop_hl_exp[];
 static struct hl__function *added;
 static uint32_t added_count, added_room;
 
-static uint32_t result_type(const char *signature)
-{
-    struct hl_signature parsed;
-
-    hl__signature_parse(&parsed, signature, strlen(signature));
-    return parsed.result;
-}
-
 /* ---- Finding ---------------------------------------------------------------------- */
 
-struct hl__function hl__export_at(uint32_t index)
+HL__HOT struct hl__function hl__export_at(uint32_t index)
 {
     const uint32_t count = (uint32_t)(__stop_hl_exp - __start_hl_exp);
     const hl_export *row = &__start_hl_exp[index];
+    const char *signature;
 
     if (index >= count)
         return added[index - count];
-    return (struct hl__function){row->name, row->fn, NULL, result_type(row->signature)};
+    signature = row->signature;
+    return (struct hl__function){row->name, row->fn, NULL, hl__signature_next(&signature)};
 }
 
 struct hl__function hl__export_special(const char *kind)
@@ -83,6 +77,6 @@ hl_status hl_export_add(const char *name, const char *signature, hl_fn fn, void 
     if (status)
         free(copy);
     else
-        added[added_count++] = (struct hl__function){copy, fn, user, result_type(signature)};
+        added[added_count++] = (struct hl__function){copy, fn, user, hl__signature_next(&signature)};
     return status;
 }

@@ -3,7 +3,7 @@
 #include "../shared/wire.h"
 #include "runtime.h"
 
-void hl__frame_values(hl_value out[], const struct hl_frame *frame)
+HL__HOT void hl__frame_values(hl_value out[], const struct hl_frame *frame)
 {
     const uint8_t *start = (const uint8_t *)frame;
 
@@ -11,12 +11,12 @@ void hl__frame_values(hl_value out[], const struct hl_frame *frame)
                     start + hl__wire_payload(frame->count));
 }
 
-uint64_t hl__room(const hl_call *call)
+HL__HOT uint64_t hl__room(const hl_call *call)
 {
     return hl__boot->replies_size - call->reply_at;
 }
 
-void hl__put(const hl_call *call, enum hl_kind kind, uint32_t index, const hl_value values[],
+HL__HOT void hl__put(const hl_call *call, enum hl_kind kind, uint32_t index, const hl_value values[],
              uint32_t count)
 {
     const struct hl_frame head = {.kind = kind, .depth = call->depth, .index = index};
@@ -37,7 +37,7 @@ static hl_status take_failure(const struct hl_frame *answer, hl_error *err)
     return status;
 }
 
-hl_status hl__ask(hl_value *ret, const struct hl__question *question, hl_error *err)
+HL__HOT hl_status hl__ask(hl_value *ret, const struct hl__question *question, hl_error *err)
 {
     hl_call *call = hl__current;
     const struct hl_frame *answer = hl__request(call->answer_at);

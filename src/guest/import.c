@@ -8,7 +8,7 @@
 #include "runtime.h"
 
 /* The position in the import table, static rows first. */
-static bool position(uint32_t *out, const hl_import *fn)
+HL__HOT static bool position(uint32_t *out, const hl_import *fn)
 {
     const uint64_t offset = (uintptr_t)fn - (uintptr_t)__start_hl_imp;
     const uint64_t size = (uintptr_t)__stop_hl_imp - (uintptr_t)__start_hl_imp;
@@ -17,6 +17,23 @@ static bool position(uint32_t *out, const hl_import *fn)
     return fn->number || (offset < size && offset % sizeof *fn == 0);
 }
 
+/* Do the arguments fit? Says no more than that, but quickly. */
+HL__HOT static bool fits(const hl_import *fn, const hl_value args[], uint32_t count)
+{
+    const char *at = fn->signature;
+    uint32_t i;
+
+    if (!at || (count && !args))
+        return false;
+    hl__signature_next(&at);
+    for (i = 0; i < count; i++)
+        if (args[i].type == HL_VOID || args[i].type != hl__signature_next(&at) ||
+            hl__value_check(&args[i]))
+            return false;
+    return hl__signature_next(&at) == HL_VOID;
+}
+
+/* What is wrong with arguments that do not fit. */
 static hl_status check_args(const hl_import *fn, const hl_value args[], uint32_t count,
                             hl_error *err)
 {
@@ -43,7 +60,7 @@ static hl_status check_args(const hl_import *fn, const hl_value args[], uint32_t
     return HL_OK;
 }
 
-hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count,
+HL__HOT hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count,
                          hl_error *err)
 {
     struct hl__question question = {.kind = HL_KIND_CALL, .count = count, .values = args};
@@ -55,9 +72,11 @@ hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args
     if (!fn || !position(&question.index, fn))
         return hl__error(err, HL_E_INVALID, "hl_import_call: fn is %s",
                          fn ? "no row of the import table" : "NULL");
-    status = check_args(fn, args, count, err);
-    if (status)
-        return status;
+    if (!fits(fn, args, count)) {
+        status = check_args(fn, args, count, err);
+        if (status)
+            return status;
+    }
     question.name = fn->name;
     return hl__ask(ret, &question, err);
 }
@@ -77,7 +96,7 @@ static hl_value zero_result(const hl_import *fn)
     return zero;
 }
 
-bool hl_import_try(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count)
+HL__HOT bool hl_import_try(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count)
 {
     hl_call *call = hl__current;
     hl_error err;

@@ -22,7 +22,7 @@ static hl_status report_fault(hl_sandbox *box, hl_error *err)
 
 /* The two exits that the protocol knows are one-byte outs; everything else is
  * a guest that left by another door. */
-static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, hl_error *err)
+HL__HOT static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, hl_error *err)
 {
     const bool plain = exit->write && exit->size == 1 && exit->count == 1;
 
@@ -43,7 +43,7 @@ static hl_status stopped(hl_status reason, hl_error *err)
 }
 
 /* Lets the guest run until it calls the gate. */
-static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *err)
+HL__HOT static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *err)
 {
     struct hv_exit exit;
     hl_status status;
@@ -79,7 +79,7 @@ static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *
 
 /* ---- Serving it until it answers -------------------------------------------------- */
 
-static hl_status serve(hl_sandbox *box, struct message *message, hl_error *err)
+HL__HOT static hl_status serve(hl_sandbox *box, struct message *message, hl_error *err)
 {
     switch (message->head.kind) {
     case HL_KIND_CALL:
@@ -100,7 +100,7 @@ static hl_status serve(hl_sandbox *box, struct message *message, hl_error *err)
 
 /* Runs the guest until it returns from the request that was written. The
  * answer's bytes live in the level's payload buffer. */
-static hl_status converse(hl_sandbox *box, const struct hv_reset *reset, struct message *answer,
+HL__HOT static hl_status converse(hl_sandbox *box, const struct hv_reset *reset, struct message *answer,
                           hl_error *err)
 {
     struct level *level = &box->levels[box->depth - 1];
@@ -139,7 +139,7 @@ static hl_status guest_failure(const struct message *answer, hl_error *err)
 }
 
 /* result: the declared type, or HL_BYTES + 1 if any will do. */
-static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_t result,
+HL__HOT static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_t result,
                              const char *name, hl_error *err)
 {
     uint32_t type;
@@ -159,7 +159,7 @@ static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_
 
 /* ---- Beginning and ending an outermost call ------------------------------------------ */
 
-void call_begin(hl_sandbox *box)
+HL__HOT void call_begin(hl_sandbox *box)
 {
     hostcall_reset_budget(&box->budget);
     atomic_store_explicit(&box->owner, os_thread_self(), memory_order_relaxed);
@@ -179,7 +179,7 @@ static bool guest_is_well(hl_status status)
     return status == HL_OK || status == HL_E_FAILED;
 }
 
-hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
+HL__HOT hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
 {
     const hl_status stop = interrupt_end(box->stop);
     hl_error why;
@@ -228,7 +228,7 @@ struct callee {
     uint32_t index;
 };
 
-static hl_status check_count(const struct callee *callee, const hl_value args[], uint32_t count,
+HL__HOT static hl_status check_count(const struct callee *callee, const hl_value args[], uint32_t count,
                              hl_error *err)
 {
     const uint32_t wanted = callee->signature ? callee->signature->count : HL_PARAMS_MAX;
@@ -241,7 +241,7 @@ static hl_status check_count(const struct callee *callee, const hl_value args[],
     return HL_OK;
 }
 
-static hl_status check_args(const struct callee *callee, const hl_value args[], uint32_t count,
+HL__HOT static hl_status check_args(const struct callee *callee, const hl_value args[], uint32_t count,
                             hl_error *err)
 {
     hl_status status = check_count(callee, args, count, err);
@@ -261,7 +261,7 @@ static hl_status check_args(const struct callee *callee, const hl_value args[], 
 }
 
 /* May a call begin here and now? Takes the sandbox if it is an outermost one. */
-static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
+HL__HOT static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
 {
     int ready = HL_READY;
 
@@ -282,7 +282,7 @@ static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
     return HL_OK;
 }
 
-static hl_status too_large(const hl_sandbox *box, const char *name, const hl_value args[],
+HL__HOT static hl_status too_large(const hl_sandbox *box, const char *name, const hl_value args[],
                            uint32_t count, hl_error *err)
 {
     const uint64_t at = box->depth ? box->levels[box->depth - 1].request_end : 0;
@@ -297,7 +297,7 @@ static hl_status too_large(const hl_sandbox *box, const char *name, const hl_val
 }
 
 /* One level down: request, conversation, answer. */
-static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+HL__HOT static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *callee,
                          const hl_value args[], uint32_t count, hl_error *err)
 {
     const uint64_t reply_at = box->depth ? box->levels[box->depth - 1].reply_at : 0;
@@ -320,7 +320,7 @@ static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *ca
     return status;
 }
 
-static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+HL__HOT static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
                       const hl_value args[], uint32_t count, hl_error *err)
 {
     const bool nested = box->depth > 0;
@@ -341,7 +341,7 @@ static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *calle
 }
 
 /* Checks everything that can be checked before anything runs. */
-static hl_status checked_call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+HL__HOT static hl_status checked_call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
                               const hl_value args[], uint32_t count, const hl_value sent[],
                               uint32_t sent_count, hl_error *err)
 {
@@ -380,7 +380,7 @@ static hl_status call_fallback(hl_value *ret, hl_sandbox *box, const char *name,
     return checked_call(ret, box, &callee, args, count, sent, count + 1, err);
 }
 
-hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
+HL__HOT hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
                           uint32_t count, hl_error *err)
 {
     const struct image_function *function;
@@ -398,7 +398,7 @@ hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, cons
                         args, count, args, count, err);
 }
 
-hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[], uint32_t count,
+HL__HOT hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[], uint32_t count,
                            hl_error *err)
 {
     if (ret)

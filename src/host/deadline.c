@@ -2,6 +2,7 @@
 /* The deadline watcher. */
 #include "deadline.h"
 
+#include "../shared/abi.h"
 #include "lock.h"
 
 #define MICROSECOND 1000u
@@ -122,17 +123,17 @@ hl_status deadline_set(struct deadline *deadline, uint64_t us, hl_error *err)
 
 void deadline_remove(struct deadline *deadline)
 {
-    if (!deadline->link)
-        return;
     lock_take(&watcher.lock);
-    *deadline->link = deadline->next;
-    if (deadline->next)
-        deadline->next->link = deadline->link;
-    deadline->link = NULL;
+    if (deadline->link) {
+        *deadline->link = deadline->next;
+        if (deadline->next)
+            deadline->next->link = deadline->link;
+        deadline->link = NULL;
+    }
     lock_drop(&watcher.lock);
 }
 
-uint64_t deadline_arm(struct deadline *deadline)
+HL__HOT uint64_t deadline_arm(struct deadline *deadline)
 {
     const uint64_t limit = atomic_load_explicit(&deadline->limit_ns, memory_order_relaxed);
     const uint64_t end = limit ? os_clock_ns() + limit : 0;
@@ -141,13 +142,13 @@ uint64_t deadline_arm(struct deadline *deadline)
     return end;
 }
 
-void deadline_started(void)
+HL__HOT void deadline_started(void)
 {
     if (atomic_load(&watcher.asleep))
         ring();
 }
 
-void deadline_check(struct deadline *deadline)
+HL__HOT void deadline_check(struct deadline *deadline)
 {
     const uint64_t word = atomic_load(&deadline->stop->word);
     const uint64_t end = atomic_load_explicit(&deadline->end_ns, memory_order_relaxed);

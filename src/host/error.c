@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../shared/abi.h"
 #include "../shared/utf8.h"
 
 /* The length of the printable character at p, 0 if its first byte must be
@@ -72,7 +73,7 @@ hl_status error_errno(hl_error *err, int number, const char *what)
                      strerror(number));
 }
 
-hl_status error_none(hl_error *err)
+HL__HOT hl_status error_none(hl_error *err)
 {
     if (err) {
         memset(err, 0, offsetof(hl_error, text));

@@ -5,11 +5,17 @@
 
 #include <hyperlight/types.h>
 
+#ifdef __MINGW32__
+#define ERROR_PRINTF gnu_printf     /* __USE_MINGW_ANSI_STDIO is set */
+#else
+#define ERROR_PRINTF printf
+#endif
+
 /* Writes status and one formatted line, everything else zero, unless err is
  * NULL; returns status. Control bytes and invalid UTF-8 in the line are escaped
  * as \xNN, so that guest text given with %s is safe to print. */
 hl_status error_set(hl_error *err, hl_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((format(ERROR_PRINTF, 3, 4)));
 
 /* E_SYSTEM (E_MEMORY for ENOMEM): "WHAT: strerror". */
 hl_status error_errno(hl_error *err, int number, const char *what);

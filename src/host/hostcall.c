@@ -14,7 +14,7 @@ static hl_status broken(hl_error *err, const char *what)
     return error_set(err, HL_E_PROTOCOL, "the guest broke the protocol: %s", what);
 }
 
-bool hostcall_fits(const struct message *message, const uint8_t types[], uint32_t count)
+HL__HOT bool hostcall_fits(const struct message *message, const uint8_t types[], uint32_t count)
 {
     uint32_t i;
 
@@ -127,7 +127,7 @@ static hl_status answer_error(hl_sandbox *box, const hl_error *why, hl_error *er
 }
 
 /* Is what the host function gave back what it declared? */
-static hl_status check_result(const struct hl_call *call, const hl_value *ret, hl_error *err)
+HL__HOT static hl_status check_result(const struct hl_call *call, const hl_value *ret, hl_error *err)
 {
     const struct host_function *function = call->function;
     const char *wrong;
@@ -142,7 +142,7 @@ static hl_status check_result(const struct hl_call *call, const hl_value *ret, h
     return HL_OK;
 }
 
-static hl_status answer_call(struct hl_call *call, hl_status result, const hl_value *ret,
+HL__HOT static hl_status answer_call(struct hl_call *call, hl_status result, const hl_value *ret,
                              hl_error *err)
 {
     hl_sandbox *box = call->box;
@@ -165,15 +165,20 @@ static hl_status answer_call(struct hl_call *call, hl_status result, const hl_va
 
 /* Runs the function one level of the guest asked for. Meanwhile it may call
  * the guest again, so the guest's frame stays where it is. */
-static hl_status run_function(hl_sandbox *box, const struct host_function *function,
+HL__HOT static hl_status run_function(hl_sandbox *box, const struct host_function *function,
                               const struct message *message, hl_error *err)
 {
-    struct hl_call call = {.box = box, .function = function, .count = message->head.count};
+    struct hl_call call;    /* text is set with its length */
     struct level *level = &box->levels[box->depth - 1];
     const uint64_t reply_at = level->reply_at;
     hl_value ret = hl_void();
     hl_status result;
 
+    call.box = box;
+    call.function = function;
+    call.count = message->head.count;
+    call.status = HL_OK;
+    call.blocks = NULL;
     level->reply_at = HL_FRAME_NEXT(reply_at, message->head.size);
     result = function->fn(&call, message->values, &ret);
     level->reply_at = reply_at;
@@ -191,7 +196,7 @@ static hl_status run_function(hl_sandbox *box, const struct host_function *funct
     return result;
 }
 
-hl_status hostcall_function(hl_sandbox *box, const struct message *message, hl_error *err)
+HL__HOT hl_status hostcall_function(hl_sandbox *box, const struct message *message, hl_error *err)
 {
     const struct host_function *function;
     const struct hl_signature *signature;

@@ -23,13 +23,21 @@ const char *hl_status_text(hl_status status)
     }
 }
 
+/* Best first. */
+static const struct hv_ops *const backends[] = {
+#ifdef __linux__
+    &hv_kvm,
+#endif
+    NULL,
+};
+
 const struct hv_ops *hv_find(hl_hypervisor which)
 {
-#ifdef __linux__
-    if (which == HL_HYPERVISOR_ANY || which == HL_HYPERVISOR_KVM)
-        return &hv_kvm;
-#endif
-    return NULL;
+    const struct hv_ops *const *hv = backends;
+
+    while (*hv && which != HL_HYPERVISOR_ANY && (*hv)->id != which)
+        hv++;
+    return *hv;
 }
 
 hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err)

@@ -147,8 +147,6 @@ static hl_status read_relro(const struct elf *elf, const struct load loads[], ui
                          elf->relro, ph->memsz, ph->vaddr);
     out->start = ph->vaddr & ~(uint64_t)(HL_PAGE - 1);
     out->end = (ph->vaddr + ph->memsz) & ~(uint64_t)(HL_PAGE - 1);
-    if (out->end < out->start)
-        out->end = out->start;
     return HL_OK;
 }
 

@@ -30,7 +30,7 @@ struct elf {
  * file, size and err, the rest zero. */
 hl_status elf_read_headers(struct elf *elf);
 
-/* The file bytes of a program header lie in the file. */
+/* Do the file bytes of a program header, if it has any, lie in the file? */
 hl_status elf_check_file_bytes(const struct elf *elf, uint32_t number);
 
 /* Applies the relocations of a copied image to its memory. */

@@ -109,7 +109,7 @@ hl_status elf_check_file_bytes(const struct elf *elf, uint32_t number)
     const struct elf_phdr *ph = &elf->phdrs[number];
     uint64_t end;
 
-    if (checked_within(ph->offset, ph->filesz, elf->size))
+    if (!ph->filesz || checked_within(ph->offset, ph->filesz, elf->size))
         return HL_OK;
     if (!checked_add(&end, ph->offset, ph->filesz))
         return error_set(elf->err, HL_E_IMAGE,
@@ -150,14 +150,17 @@ static hl_status scan_notes(struct elf *elf, uint32_t number)
     const struct elf_phdr *ph = &elf->phdrs[number];
     const uint64_t align = ph->align == 8 ? 8 : 4;
     hl_status status = elf_check_file_bytes(elf, number);
-    const uint8_t *notes = elf->file + (status ? 0 : ph->offset);
+    const uint8_t *notes;
     struct elf_note head;
     uint64_t at = 0, text;
 
-    if (!status && ph->filesz > NOTES_MAX)
+    if (status || !ph->filesz)
+        return status;
+    if (ph->filesz > NOTES_MAX)
         return error_set(elf->err, HL_E_IMAGE,
                          "program header %u: " HEX " bytes of notes, at most " HEX " wanted",
                          number, ph->filesz, (uint64_t)NOTES_MAX);
+    notes = elf->file + ph->offset;
     while (!status && checked_within(at, sizeof head, ph->filesz)) {
         memcpy(&head, notes + at, sizeof head);
         text = HL_ALIGN_UP(at + sizeof head + head.namesz, align);

@@ -215,13 +215,14 @@ hl_status elf_relocate(const struct elf *elf, const struct image *image, uint8_t
     if (elf->dynamic == ELF_NO_PHDR)
         return HL_OK;
     status = read_dynamic(&r);
-    if (!status && r.given[REL])
+    if (status)
+        return status;
+    if (r.given[REL])
         return error_set(elf->err, HL_E_IMAGE, "PT_DYNAMIC: DT_REL, wanted DT_RELA or DT_RELR");
-    if (!status && r.values[PLTRELSZ] && r.values[PLTREL] != ELF_DT_RELA)
+    if (r.values[PLTRELSZ] && r.values[PLTREL] != ELF_DT_RELA)
         return error_set(elf->err, HL_E_IMAGE, "PT_DYNAMIC: DT_PLTREL %" PRIu64 ", wanted %d",
                          r.values[PLTREL], ELF_DT_RELA);
-    if (!status)
-        status = apply_rela_table(&r, &rela);
+    status = apply_rela_table(&r, &rela);
     if (!status)
         status = apply_rela_table(&r, &plt);
     return status ? status : apply_relr_table(&r, &relr);

@@ -5,6 +5,10 @@
 
 #include <hyperlight/types.h>
 
+/* On the way of every call. Both sides run with cold caches after an entry or
+ * exit, so what is hot stands together. */
+#define HL__HOT __attribute__((hot))
+
 /* ---- Version: the note in every image ------------------------------------- */
 
 #define HL_ABI_VERSION 1u       /* what this tree speaks */

@@ -21,4 +21,27 @@ size_t hl__signature_text(char out[HL_SIGNATURE_TEXT_MAX], const struct hl_signa
 
 bool hl__signature_equal(const struct hl_signature *a, const struct hl_signature *b);
 const char *hl__type_name(uint32_t type);   /* "i32"; "?" if there is no such type */
+
+/* Walks a signature that was checked before: the result's type first, then one
+ * parameter's a call, then HL_VOID. For paths where parsing would cost. */
+static inline uint8_t hl__signature_next(const char **at)
+{
+    const char *p = *at;
+    uint8_t type = HL_VOID;
+
+    while (*p == ' ')
+        p++;
+    switch (*p) {
+    case 'b': type = p[1] == 'o' ? HL_BOOL : HL_BYTES; break;
+    case 'i': type = p[1] == '3' ? HL_I32 : HL_I64; break;
+    case 'u': type = p[1] == '3' ? HL_U32 : HL_U64; break;
+    case 'f': type = p[1] == '3' ? HL_F32 : HL_F64; break;
+    case 's': type = HL_STR; break;
+    default: break;
+    }
+    while (*p && *p != '(' && *p != ',' && *p != ')')
+        p++;
+    *at = *p ? p + 1 : p;
+    return type;
+}
 #endif

@@ -15,7 +15,7 @@ static uint64_t stored(uint32_t len)
     return HL_ALIGN_UP((uint64_t)len + 1, 16);
 }
 
-const char *hl__value_check(const hl_value *value)
+HL__HOT const char *hl__value_check(const hl_value *value)
 {
     uint8_t byte;
 
@@ -36,7 +36,7 @@ const char *hl__value_check(const hl_value *value)
     return NULL;
 }
 
-uint64_t hl__wire_size(const hl_value values[], uint32_t count)
+HL__HOT uint64_t hl__wire_size(const hl_value values[], uint32_t count)
 {
     uint64_t size = hl__wire_payload(count);
     uint32_t i;
@@ -48,7 +48,7 @@ uint64_t hl__wire_size(const hl_value values[], uint32_t count)
 }
 
 /* Upper bytes of a narrow scalar may be anything in hl_value; not in a slot. */
-static uint64_t scalar_word(const hl_value *value)
+HL__HOT static uint64_t scalar_word(const hl_value *value)
 {
     switch (value->type) {
     case HL_BOOL:
@@ -63,7 +63,7 @@ static uint64_t scalar_word(const hl_value *value)
 }
 
 /* Copies a value's bytes and zeroes up to the next multiple of 16. */
-static uint64_t write_bytes(uint8_t *frame, uint64_t at, const hl_value *value)
+HL__HOT static uint64_t write_bytes(uint8_t *frame, uint64_t at, const hl_value *value)
 {
     uint64_t end = at + stored(value->len);
 
@@ -75,7 +75,7 @@ static uint64_t write_bytes(uint8_t *frame, uint64_t at, const hl_value *value)
     return end;
 }
 
-void hl__wire_write(void *to, const struct hl_frame *head, const hl_value values[],
+HL__HOT void hl__wire_write(void *to, const struct hl_frame *head, const hl_value values[],
                     uint32_t count, uint64_t size)
 {
     uint8_t *frame = to;
@@ -179,7 +179,7 @@ const char *hl__wire_check_payload(const struct hl_frame *head, const struct hl_
     return NULL;
 }
 
-void hl__wire_values(hl_value out[], const struct hl_frame *head, const struct hl_slot slots[],
+HL__HOT void hl__wire_values(hl_value out[], const struct hl_frame *head, const struct hl_slot slots[],
                      const uint8_t *payload)
 {
     const uint64_t start = hl__wire_payload(head->count);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../../shared/abi.h"
 #include "../error.h"
 #include "hv.h"
 #include "kvm_cpuid.h"
@@ -24,8 +25,8 @@ struct hv_vm {
     uint8_t *memory;
     uint64_t memory_size;
     int signal;
-    pthread_t thread;       /* that runs; set by attach */
-    bool attached;
+    uintptr_t runner;       /* the thread that runs, 0 before the first attach */
+    pthread_t thread;
 };
 
 /* ---- The interrupt signal: one for the process ------------------------------ */
@@ -169,8 +170,8 @@ static hl_status supported_cpuid(struct kvm_cpuid_list *out, int device, bool av
     int empty = 0;
 
     if (atomic_load_explicit(&state[avx], memory_order_acquire) != 2) {
-        out->head.nent = KVM_CPUID_MAX;
-        if (ioctl(device, KVM_GET_SUPPORTED_CPUID, &out->head))
+        out->nent = KVM_CPUID_MAX;
+        if (ioctl(device, KVM_GET_SUPPORTED_CPUID, out))
             return fail(err, "KVM_GET_SUPPORTED_CPUID");
         kvm_cpuid_curate(out, avx);
         if (atomic_compare_exchange_strong(&state[avx], &empty, 1)) {
@@ -179,8 +180,8 @@ static hl_status supported_cpuid(struct kvm_cpuid_list *out, int device, bool av
         }
         return HL_OK;
     }
-    out->head.nent = kept[avx].head.nent;
-    memcpy(out->entries, kept[avx].entries, sizeof out->entries[0] * out->head.nent);
+    out->nent = kept[avx].nent;
+    memcpy(out->entries, kept[avx].entries, sizeof out->entries[0] * out->nent);
     return HL_OK;
 }
 
@@ -204,7 +205,7 @@ static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_er
     vm->run = run;
     vm->run_size = (size_t)size;
     madvise(run, vm->run_size, MADV_DONTFORK);
-    if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid.head))
+    if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid))
         return fail(err, "KVM_SET_CPUID2");
     status = enforce_cpuid(vm, err);
     return status ? status : set_registers(vm, setup->state, err);
@@ -270,10 +271,10 @@ static uint8_t *kvm_memory(const struct hv_vm *vm)
  * the rest of the library does. */
 static void take_signal_mask(struct hv_vm *vm)
 {
-    struct {
-        struct kvm_signal_mask head;
+    struct {                /* struct kvm_signal_mask with its set */
+        uint32_t len;
         uint8_t set[8];
-    } mask = {.head = {.len = 8}};
+    } mask = {.len = 8};
     sigset_t blocked;
 
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
@@ -282,14 +283,14 @@ static void take_signal_mask(struct hv_vm *vm)
     ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask);
 }
 
-static void kvm_attach(struct hv_vm *vm)
+HL__HOT static void kvm_attach(struct hv_vm *vm)
 {
-    const pthread_t self = pthread_self();
+    const uintptr_t self = os_thread_self();
 
-    if (vm->attached && pthread_equal(vm->thread, self))
+    if (vm->runner == self)
         return;
-    vm->attached = true;
-    vm->thread = self;
+    vm->runner = self;
+    vm->thread = pthread_self();
     take_signal_mask(vm);
 }
 
@@ -305,7 +306,7 @@ static hl_status interrupted(struct hv_vm *vm, struct hv_exit *exit, hl_error *e
     return HL_OK;
 }
 
-static void port_exit(struct hv_exit *out, const struct kvm_run *run)
+HL__HOT static void port_exit(struct hv_exit *out, const struct kvm_run *run)
 {
     out->kind = HV_EXIT_PORT;
     out->write = run->io.direction == KVM_EXIT_IO_OUT;
@@ -314,7 +315,7 @@ static void port_exit(struct hv_exit *out, const struct kvm_run *run)
     out->count = run->io.count;
 }
 
-static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
+HL__HOT static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
 {
     *out = (struct hv_exit){.kind = HV_EXIT_OTHER, .code = run->exit_reason};
     switch (run->exit_reason) {
@@ -337,7 +338,7 @@ static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
     }
 }
 
-static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
+HL__HOT static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
                          hl_error *err)
 {
     if (reset) {

@@ -62,7 +62,7 @@ void kvm_cpuid_curate(struct kvm_cpuid_list *list, bool avx)
     const struct rule *rule;
     uint32_t i;
 
-    for (i = 0; i < list->head.nent; i++) {
+    for (i = 0; i < list->nent; i++) {
         struct kvm_cpuid_entry2 entry = list->entries[i];
 
         rule = rule_for(&entry);
@@ -80,5 +80,5 @@ void kvm_cpuid_curate(struct kvm_cpuid_list *list, bool avx)
             hide_avx(&entry);
         *out++ = entry;
     }
-    list->head.nent = (uint32_t)(out - list->entries);
+    list->nent = (uint32_t)(out - list->entries);
 }

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What compilers expect at FS:0 (psABI 3.4.2; gcc's -fstack-protector). */
+/* What compilers expect at FS:0: the pointer that the TLS ABI wants there, and
+ * the canary of -fstack-protector. */
 struct hl__thread {
     struct hl__thread *self;
     uint64_t unused[4];
