@@ -82,7 +82,7 @@ static int run(const struct test_entry *test)
     if (!pid) {
         alarm(test->seconds);
         test->body();
-        exit(EXIT_OK);      /* not _exit: the leak checker looks then */
+        exit(EXIT_OK); /* not _exit: the leak checker looks then */
     }
     while (pid < 0 || (waitpid(pid, &status, 0) < 0 && errno == EINTR))
         if (pid < 0)
@@ -102,7 +102,7 @@ static int run(const struct test_entry *test)
 
 int main(int argc, char **argv)
 {
-    unsigned counts[3] = {0, 0, 0};     /* passed, failed, skipped */
+    unsigned counts[3] = {0, 0, 0}; /* passed, failed, skipped */
     const char *only = "";
     struct test_entry *test;
     int i, code;

@@ -24,7 +24,10 @@ void test_add(struct test_entry *entry);
 #define TEST_LIMIT(id, limit) \
     static void test_body_##id(void); \
     static struct test_entry test_entry_##id = {#id, test_body_##id, limit, 0}; \
-    __attribute__((constructor)) static void test_add_##id(void) { test_add(&test_entry_##id); } \
+    __attribute__((constructor)) static void test_add_##id(void) \
+    { \
+        test_add(&test_entry_##id); \
+    } \
     static void test_body_##id(void)
 #define TEST(id) TEST_LIMIT(id, 60)
 #define TEST_SLOW(id) TEST_LIMIT(id, 600)

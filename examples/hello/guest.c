@@ -3,4 +3,7 @@
 #include <hyperlight/easy.h>
 
 HL_IMPORT(i32, HostPrint, (str, text))
-HL_FUNCTION(i32, PrintOutput, (str, text)) { return HostPrint(text); }
+HL_FUNCTION(i32, PrintOutput, (str, text))
+{
+    return HostPrint(text);
+}

@@ -6,7 +6,9 @@
 
 static hl_status sleep5(hl_call *call, const hl_value args[], hl_value *ret)
 {
-    (void)call; (void)args; (void)ret;
+    (void)call;
+    (void)args;
+    (void)ret;
     sleep(5);
     return HL_OK;
 }

@@ -17,22 +17,26 @@ extern "C" {
 /* HL_EXPORT(Add, "i32(i32, i32)", add) offers add() to the host as Add.
  * HL_REQUIRE(Now, "u64()") declares a host function as hl_import_Now; create
  * fails by name if the host lacks it or declares it otherwise. */
-typedef struct hl_export { const char *name, *signature; hl_fn fn; } hl_export;
-typedef struct hl_import { const char *name, *signature; uint64_t number; } hl_import;
+typedef struct hl_export {
+    const char *name, *signature;
+    hl_fn fn;
+} hl_export;
+typedef struct hl_import {
+    const char *name, *signature;
+    uint64_t number;
+} hl_import;
 #define HL_TABLE(table) __attribute__((section(table), used, aligned(8)))
 #define HL_EXPORT(id, sig, func) \
-    static const hl_export hl_export_##id HL_TABLE("hl_exp") = { #id, sig, func }
-#define HL_REQUIRE(id, sig) \
-    static const hl_import hl_import_##id HL_TABLE("hl_imp") = { #id, sig, 0 }
+    static const hl_export hl_export_##id HL_TABLE("hl_exp") = {#id, sig, func}
+#define HL_REQUIRE(id, sig) static const hl_import hl_import_##id HL_TABLE("hl_imp") = {#id, sig, 0}
 
 /* Both optional, once a guest. HL_INIT(f): f runs once inside create, without
  * arguments or result; a failure fails create. HL_FALLBACK(f): f gets calls of
  * names that the guest does not export, with any arguments (hl_call_name,
  * hl_call_count) and any result. */
-#define HL_INIT(func) \
-    static const hl_export hl_export_init HL_TABLE("hl_exp") = { "", "init", func }
+#define HL_INIT(func) static const hl_export hl_export_init HL_TABLE("hl_exp") = {"", "init", func}
 #define HL_FALLBACK(func) \
-    static const hl_export hl_export_fallback HL_TABLE("hl_exp") = { "", "fallback", func }
+    static const hl_export hl_export_fallback HL_TABLE("hl_exp") = {"", "fallback", func}
 
 /* Exports a further function; during init only. Texts are copied. Errors:
  * E_STATE after init, E_INVALID (name, signature, twice the same name). */
@@ -49,20 +53,20 @@ hl_status hl_import_find(const hl_import **out, const char *name, const char *si
 /* Calls a host function. *ret lives until the next import call. Errors:
  * E_SIGNATURE, E_INVALID (a bad value), E_TOO_LARGE: nothing was sent;
  * E_FAILED: the host function's code and text. */
-hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[],
-                         uint32_t count, hl_error *err);
+hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count,
+                         hl_error *err);
 
 /* As hl_import_call, but a failure gives zero of the declared type ("" for
  * str) and makes the current call fail (hl_fail with the host's code and
  * text); until hl_recover, further tries give zero without an exit. */
 bool hl_import_try(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count);
-bool hl_recover(hl_error *err);     /* true: this call had failed; it is cleared, copied to err */
+bool hl_recover(hl_error *err); /* true: this call had failed; it is cleared, copied to err */
 
-hl_status hl_print(const char *text);       /* calls HostPrint; one exit */
+hl_status hl_print(const char *text); /* calls HostPrint; one exit */
 
 /* ---- Logging, aborting --------------------------------------------------- */
 
-bool hl_log_enabled(uint32_t level);        /* 1 error .. 5 trace */
+bool hl_log_enabled(uint32_t level); /* 1 error .. 5 trace */
 void hl_log_write(uint32_t level, const char *text, const char *file, uint32_t line);
 
 /* Ends the call as E_ABORT and poisons the sandbox. text may be NULL; it is
@@ -71,9 +75,9 @@ void hl_abort(int32_t code, const char *text) __attribute__((noreturn));
 
 /* ---- What the host gave -------------------------------------------------- */
 
-const void *hl_init_data(size_t *size);     /* config.init_data; read-only; NULL if none */
-uint64_t hl_generation(void);               /* differs in every sandbox and clone */
-void hl_random(void *out, size_t size);     /* seeded by the host for every sandbox */
+const void *hl_init_data(size_t *size); /* config.init_data; read-only; NULL if none */
+uint64_t hl_generation(void);           /* differs in every sandbox and clone */
+void hl_random(void *out, size_t size); /* seeded by the host for every sandbox */
 
 #ifdef __cplusplus
 }

@@ -36,20 +36,20 @@ typedef struct hl_sandbox hl_sandbox;
 typedef struct hl_function hl_function;
 typedef struct hl_interrupt hl_interrupt;
 
-const char *hl_version(void);                       /* "0.1.0" */
-const char *hl_status_text(hl_status status);       /* one line; never NULL */
+const char *hl_version(void);                 /* "0.1.0" */
+const char *hl_status_text(hl_status status); /* one line; never NULL */
 
 /* ---- Hypervisors -------------------------------------------------------- */
 
 typedef enum hl_hypervisor {
-    HL_HYPERVISOR_ANY,      /* the best one here */
+    HL_HYPERVISOR_ANY, /* the best one here */
     HL_HYPERVISOR_KVM
 } hl_hypervisor;
 
 /* HL_OK if sandboxes can be made on it here and now; otherwise
  * E_NO_HYPERVISOR, the text saying why not and what to do. Any thread. */
 hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err);
-const char *hl_hypervisor_name(hl_hypervisor which);        /* "kvm"; "?" if unknown */
+const char *hl_hypervisor_name(hl_hypervisor which); /* "kvm"; "?" if unknown */
 
 /* ---- Guest images ------------------------------------------------------- */
 
@@ -67,9 +67,9 @@ void hl_guest_release(const hl_guest *guest);
  * threads call guests); it may block and may call back into its sandbox
  * through hl_call_sandbox. It must return: no longjmp, no C++ exception. */
 typedef struct hl_host_function {
-    const char *name, *signature;   /* copied; name 1 to 255 bytes of UTF-8 */
+    const char *name, *signature; /* copied; name 1 to 255 bytes of UTF-8 */
     hl_fn fn;
-    void *user;                     /* for hl_call_user */
+    void *user; /* for hl_call_user */
 } hl_host_function;
 
 /* The functions a guest may call: at most 4,096 names, each once. An entry
@@ -83,7 +83,12 @@ void hl_host_release(const hl_host *host);
 /* ---- Sandboxes ---------------------------------------------------------- */
 
 typedef enum hl_level {
-    HL_LEVEL_OFF, HL_LEVEL_ERROR, HL_LEVEL_WARN, HL_LEVEL_INFO, HL_LEVEL_DEBUG, HL_LEVEL_TRACE
+    HL_LEVEL_OFF,
+    HL_LEVEL_ERROR,
+    HL_LEVEL_WARN,
+    HL_LEVEL_INFO,
+    HL_LEVEL_DEBUG,
+    HL_LEVEL_TRACE
 } hl_level;
 
 /* One line written by the guest. text and file are the guest's: untrusted
@@ -91,33 +96,33 @@ typedef enum hl_level {
  * An outermost call may write 1,000 lines and 1 MiB; the rest is counted. */
 typedef struct hl_log_record {
     hl_level level;
-    const char *text, *file;        /* NUL-terminated; live until the function returns */
+    const char *text, *file; /* NUL-terminated; live until the function returns */
     uint32_t line;
-    uint64_t dropped;               /* lines lost to the budget since the last record */
+    uint64_t dropped; /* lines lost to the budget since the last record */
 } hl_log_record;
-typedef void (*hl_log_fn)(void *user, const hl_log_record *record);   /* on the calling thread */
+typedef void (*hl_log_fn)(void *user, const hl_log_record *record); /* on the calling thread */
 
 /* Sizes are rounded up to whole 4 KiB pages. Memory is committed only when the
  * guest touches it: a large heap costs address space, not memory. */
 typedef struct hl_config {
-    uint32_t struct_size;           /* sizeof(hl_config) */
-    uint32_t hypervisor;            /* hl_hypervisor */
-    uint64_t heap_size;             /* bytes; default 16 MiB, 64 KiB to 64 GiB */
-    uint64_t stack_size;            /* bytes; default 256 KiB, 16 KiB to 64 MiB */
-    uint64_t message_size;          /* bytes each way, for all depths; default 16 MiB,
+    uint32_t struct_size;          /* sizeof(hl_config) */
+    uint32_t hypervisor;           /* hl_hypervisor */
+    uint64_t heap_size;            /* bytes; default 16 MiB, 64 KiB to 64 GiB */
+    uint64_t stack_size;           /* bytes; default 256 KiB, 16 KiB to 64 MiB */
+    uint64_t message_size;         /* bytes each way, for all depths; default 16 MiB,
                                        64 KiB to 4 GiB */
-    uint32_t call_depth;            /* calls in progress at once; default 8, 1 to 64 */
-    uint32_t avx;                   /* 1: the guest may use the host's AVX state; else SSE2 */
-    const void *init_data;          /* copied; the guest reads it (hl_init_data) */
-    uint64_t init_size;             /* bytes; at most 1 GiB */
-    uint64_t deadline_us;           /* microseconds of the monotonic clock for init and for
+    uint32_t call_depth;           /* calls in progress at once; default 8, 1 to 64 */
+    uint32_t avx;                  /* 1: the guest may use the host's AVX state; else SSE2 */
+    const void *init_data;         /* copied; the guest reads it (hl_init_data) */
+    uint64_t init_size;            /* bytes; at most 1 GiB */
+    uint64_t deadline_us;          /* microseconds of the monotonic clock for init and for
                                        each outermost call, host functions included; 0 none */
-    const hl_interrupt *interrupt;  /* retained; NULL: the sandbox makes its own */
-    void *user;                     /* for hl_sandbox_user */
-    hl_log_fn log;                  /* NULL: no log */
+    const hl_interrupt *interrupt; /* retained; NULL: the sandbox makes its own */
+    void *user;                    /* for hl_sandbox_user */
+    hl_log_fn log;                 /* NULL: no log */
     void *log_user;
-    uint32_t log_level;             /* hl_level; filtered inside the guest; default OFF */
-    int32_t interrupt_signal;       /* POSIX: default SIGRTMIN + 3, one for the process;
+    uint32_t log_level;       /* hl_level; filtered inside the guest; default OFF */
+    int32_t interrupt_signal; /* POSIX: default SIGRTMIN + 3, one for the process;
                                        E_INVALID if the application has a handler for it */
 } hl_config;
 
@@ -137,9 +142,9 @@ hl_status hl_sandbox_create(hl_sandbox **out, const hl_guest *guest, const hl_ho
  * in progress end as E_STATE, and the last of them frees the sandbox. */
 void hl_sandbox_destroy(hl_sandbox *box);
 hl_state hl_sandbox_state(const hl_sandbox *box);
-hl_hypervisor hl_sandbox_hypervisor(const hl_sandbox *box);     /* what runs it */
+hl_hypervisor hl_sandbox_hypervisor(const hl_sandbox *box); /* what runs it */
 void *hl_sandbox_user(const hl_sandbox *box);
-void hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us);     /* from the next call on */
+void hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us); /* from the next call on */
 
 /* Calls a guest function. Arguments are checked against its signature before
  * anything runs. ret may be NULL; str and bytes in it live until the next call
@@ -147,8 +152,8 @@ void hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us);     /* from the next
  * Errors: E_UNKNOWN, E_SIGNATURE, E_TOO_LARGE, E_DEPTH, E_STATE: nothing ran.
  * E_FAILED: the guest function's own code and text; the sandbox stays READY.
  * E_CANCELLED, E_DEADLINE, E_ABORT, E_FAULT, E_PROTOCOL: it is POISONED. */
-hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name,
-                          const hl_value args[], uint32_t count, hl_error *err);
+hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
+                          uint32_t count, hl_error *err);
 
 /* Looks a name up once, for calls that cost no look-up. *out is borrowed until
  * its sandbox is destroyed. E_UNKNOWN if the guest does not export the name. */
@@ -157,15 +162,15 @@ hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[]
                            hl_error *err);
 
 /* Inside a host function. */
-hl_sandbox *hl_call_sandbox(const hl_call *call);   /* the sandbox that called it */
-bool hl_call_stopped(const hl_call *call);          /* cancelled or late: long ones should return */
+hl_sandbox *hl_call_sandbox(const hl_call *call); /* the sandbox that called it */
+bool hl_call_stopped(const hl_call *call);        /* cancelled or late: long ones should return */
 
 /* ---- Stopping ----------------------------------------------------------- */
 
 /* A stop handle serves one sandbox at a time, may be made before it (to stop
  * its init) and may outlive it. */
 hl_status hl_interrupt_create(hl_interrupt **out, hl_error *err);
-hl_interrupt *hl_sandbox_interrupt(const hl_sandbox *box);      /* borrowed */
+hl_interrupt *hl_sandbox_interrupt(const hl_sandbox *box); /* borrowed */
 
 /* true: the call (or create) in progress ends as E_CANCELLED. false: nothing
  * was in progress or it was ending already; no effect on any later call. A
@@ -183,16 +188,16 @@ typedef struct hl_symbol {
 } hl_symbol;
 bool hl_guest_export(hl_symbol *out, const hl_guest *guest, size_t index);
 bool hl_guest_import(hl_symbol *out, const hl_guest *guest, size_t index);
-bool hl_sandbox_export(hl_symbol *out, const hl_sandbox *box, size_t index);    /* run-time ones too */
+bool hl_sandbox_export(hl_symbol *out, const hl_sandbox *box, size_t index); /* run-time ones too */
 
 enum { HL_READ = 1, HL_WRITE = 2, HL_EXECUTE = 4 };
 typedef struct hl_area {
-    const char *name;               /* "image", "stack", "heap", "gate" ... */
-    uint64_t address, size;         /* guest virtual, whole pages */
-    uint32_t access;                /* HL_READ | HL_WRITE | HL_EXECUTE, of the guest */
+    const char *name;       /* "image", "stack", "heap", "gate" ... */
+    uint64_t address, size; /* guest virtual, whole pages */
+    uint32_t access;        /* HL_READ | HL_WRITE | HL_EXECUTE, of the guest */
 } hl_area;
 bool hl_guest_segment(hl_area *out, const hl_guest *guest, size_t index);
-bool hl_sandbox_area(hl_area *out, const hl_sandbox *box, size_t index);        /* by address */
+bool hl_sandbox_area(hl_area *out, const hl_sandbox *box, size_t index); /* by address */
 
 #ifdef __cplusplus
 }

@@ -13,27 +13,41 @@ extern "C" {
 
 /* ---- Values ------------------------------------------------------------ */
 
-#define HL_PARAMS_MAX 16          /* parameters of one function */
-#define HL_NAME_MAX 255           /* bytes of a function's name, at least 1 */
-#define HL_LEN_MAX 0x7fffffffu    /* bytes of one str or bytes */
+#define HL_PARAMS_MAX 16       /* parameters of one function */
+#define HL_NAME_MAX 255        /* bytes of a function's name, at least 1 */
+#define HL_LEN_MAX 0x7fffffffu /* bytes of one str or bytes */
 
 /* What can cross the wall. A signature is text: "i32(str, bytes)". The names
  * are the ones below in lower case; void stands only before the bracket, and
  * "i32()" takes nothing. */
 typedef enum hl_type {
-    HL_VOID, HL_BOOL, HL_I32, HL_U32, HL_I64, HL_U64, HL_F32, HL_F64,
-    HL_STR,    /* UTF-8, no NUL inside; one you receive has a NUL at as.str[len] */
+    HL_VOID,
+    HL_BOOL,
+    HL_I32,
+    HL_U32,
+    HL_I64,
+    HL_U64,
+    HL_F32,
+    HL_F64,
+    HL_STR, /* UTF-8, no NUL inside; one you receive has a NUL at as.str[len] */
     HL_BYTES
 } hl_type;
 
 /* One value, 16 bytes. str and bytes are borrowed: an argument lives until the
  * function it was given to returns, a result as its call says. */
 typedef struct hl_value {
-    uint32_t type;          /* hl_type */
-    uint32_t len;           /* str, bytes: size in bytes, NUL not counted; otherwise 0 */
+    uint32_t type; /* hl_type */
+    uint32_t len;  /* str, bytes: size in bytes, NUL not counted; otherwise 0 */
     union {
-        bool b; int32_t i32; uint32_t u32; int64_t i64; uint64_t u64;
-        float f32; double f64; const char *str; const void *bytes;
+        bool b;
+        int32_t i32;
+        uint32_t u32;
+        int64_t i64;
+        uint64_t u64;
+        float f32;
+        double f64;
+        const char *str;
+        const void *bytes;
     } as;
 } hl_value;
 
@@ -42,6 +56,7 @@ typedef struct hl_value {
 /* Three groups. misuse: the caller's mistake; nothing ran, state unchanged.
  * environment: this machine or a file. outcome: what the call came to; after
  * one marked P the sandbox is POISONED. */
+/* clang-format off */
 #define HL_STATUS_LIST(X) \
     X(OK, 0, "ok") \
     X(E_INVALID, -1, "misuse: argument or configuration out of range") \
@@ -63,8 +78,9 @@ typedef struct hl_value {
     X(E_ABORT, -67, "outcome P: the guest aborted (code, text)") \
     X(E_FAULT, -68, "outcome P: processor exception (vector, address, rip)") \
     X(E_PROTOCOL, -69, "outcome P: the guest broke the protocol")
+/* clang-format on */
 
-typedef int32_t hl_status;  /* HL_OK or negative */
+typedef int32_t hl_status; /* HL_OK or negative */
 #define HL_STATUS_ENUM(name, number, text) HL_##name = number,
 enum { HL_STATUS_LIST(HL_STATUS_ENUM) HL_STATUS_END = -1000 };
 #undef HL_STATUS_ENUM
@@ -74,11 +90,11 @@ enum { HL_STATUS_LIST(HL_STATUS_ENUM) HL_STATUS_END = -1000 };
  * and what was wanted; bytes chosen by a guest are escaped in it. 512 bytes. */
 typedef struct hl_error {
     hl_status status;
-    int32_t code;           /* E_FAILED, E_ABORT: chosen by the function; otherwise 0 */
-    uint32_t vector;        /* E_FAULT: exception vector; 14 is a page fault (SDM 3A 6.15) */
-    uint32_t access;        /* E_FAULT: page-fault error code (SDM 3A 4.7) */
-    uint64_t address, rip;  /* E_FAULT: guest addresses */
-    char text[480];         /* NUL-terminated, cut at a whole character */
+    int32_t code;          /* E_FAILED, E_ABORT: chosen by the function; otherwise 0 */
+    uint32_t vector;       /* E_FAULT: exception vector; 14 is a page fault (SDM 3A 6.15) */
+    uint32_t access;       /* E_FAULT: page-fault error code (SDM 3A 4.7) */
+    uint64_t address, rip; /* E_FAULT: guest addresses */
+    char text[480];        /* NUL-terminated, cut at a whole character */
 } hl_error;
 
 /* ---- Functions ---------------------------------------------------------- */
@@ -88,9 +104,9 @@ typedef struct hl_error {
 typedef struct hl_call hl_call;
 typedef hl_status (*hl_fn)(hl_call *call, const hl_value args[], hl_value *ret);
 
-uint32_t hl_call_count(const hl_call *call);        /* number of args */
-const char *hl_call_name(const hl_call *call);      /* the name the caller used */
-void *hl_call_user(const hl_call *call);            /* pointer given at registration */
+uint32_t hl_call_count(const hl_call *call);   /* number of args */
+const char *hl_call_name(const hl_call *call); /* the name the caller used */
+void *hl_call_user(const hl_call *call);       /* pointer given at registration */
 
 /* Memory for the reply, 16-byte aligned, freed once it has been sent; NULL if
  * there is none left. */
@@ -99,19 +115,26 @@ void *hl_call_alloc(hl_call *call, size_t size);
 /* Makes the call end as E_FAILED with this code and text (copied, at most 400
  * bytes; NULL is ""). The first failure of a call wins. Returns E_FAILED. */
 hl_status hl_fail(hl_call *call, int32_t code, const char *text);
-hl_status hl_call_status(const hl_call *call);      /* HL_OK until hl_fail */
+hl_status hl_call_status(const hl_call *call); /* HL_OK until hl_fail */
 
 /* ---- Making values ------------------------------------------------------ */
 
 static inline hl_value hl_void(void)
 {
     hl_value v;
-    v.type = HL_VOID; v.len = 0; v.as.u64 = 0;
+    v.type = HL_VOID;
+    v.len = 0;
+    v.as.u64 = 0;
     return v;
 }
 #define HL_MAKE(name, TYPE, ctype, field) \
     static inline hl_value hl_##name(ctype x) \
-    { hl_value v = hl_void(); v.type = TYPE; v.as.field = x; return v; }
+    { \
+        hl_value v = hl_void(); \
+        v.type = TYPE; \
+        v.as.field = x; \
+        return v; \
+    }
 HL_MAKE(bool, HL_BOOL, bool, b)
 HL_MAKE(i32, HL_I32, int32_t, i32)
 HL_MAKE(u32, HL_U32, uint32_t, u32)
@@ -123,13 +146,17 @@ HL_MAKE(f64, HL_F64, double, f64)
 static inline hl_value hl_bytes(const void *data, uint32_t len)
 {
     hl_value v = hl_void();
-    v.type = HL_BYTES; v.len = len; v.as.bytes = data;
+    v.type = HL_BYTES;
+    v.len = len;
+    v.as.bytes = data;
     return v;
 }
 static inline hl_value hl_strn(const char *text, uint32_t len)
 {
     hl_value v = hl_void();
-    v.type = HL_STR; v.len = len; v.as.str = text;
+    v.type = HL_STR;
+    v.len = len;
+    v.as.str = text;
     return v;
 }
 /* NULL, and more than HL_LEN_MAX bytes, are refused where the value is used. */

@@ -77,6 +77,7 @@ hl_status hl_export_add(const char *name, const char *signature, hl_fn fn, void 
     if (status)
         free(copy);
     else
-        added[added_count++] = (struct hl__function){copy, fn, user, hl__signature_next(&signature)};
+        added[added_count++] = (struct hl__function){copy, fn, user,
+                                                     hl__signature_next(&signature)};
     return status;
 }

@@ -16,8 +16,8 @@ HL__HOT uint64_t hl__room(const hl_call *call)
     return hl__boot->replies_size - call->reply_at;
 }
 
-HL__HOT void hl__put(const hl_call *call, enum hl_kind kind, uint32_t index, const hl_value values[],
-             uint32_t count)
+HL__HOT void hl__put(const hl_call *call, enum hl_kind kind, uint32_t index,
+                     const hl_value values[], uint32_t count)
 {
     const struct hl_frame head = {.kind = kind, .depth = call->depth, .index = index};
 

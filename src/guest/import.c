@@ -60,8 +60,8 @@ static hl_status check_args(const hl_import *fn, const hl_value args[], uint32_t
     return HL_OK;
 }
 
-HL__HOT hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count,
-                         hl_error *err)
+HL__HOT hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[],
+                                 uint32_t count, hl_error *err)
 {
     struct hl__question question = {.kind = HL_KIND_CALL, .count = count, .values = args};
     hl_value unwanted;
@@ -96,7 +96,8 @@ static hl_value zero_result(const hl_import *fn)
     return zero;
 }
 
-HL__HOT bool hl_import_try(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count)
+HL__HOT bool hl_import_try(hl_value *ret, const hl_import *fn, const hl_value args[],
+                           uint32_t count)
 {
     hl_call *call = hl__current;
     hl_error err;

@@ -11,7 +11,7 @@ struct buffer {
     size_t capacity;
 };
 
-enum { BUFFER_KEEP = 64 * 1024 };   /* a larger block is not kept for small needs */
+enum { BUFFER_KEEP = 64 * 1024 }; /* a larger block is not kept for small needs */
 
 /* Room for `size` bytes, old contents lost; NULL if there is no memory. */
 static inline uint8_t *buffer_room(struct buffer *buffer, size_t size)

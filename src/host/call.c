@@ -15,14 +15,16 @@ static hl_status report_fault(hl_sandbox *box, hl_error *err)
     struct fault fault;
 
     memcpy(&report, box->memory.base + SYSTEM_REPORT, sizeof report);
-    fault = (struct fault){.vector = (uint32_t)report.vector, .error = (uint32_t)report.error,
-                           .address = report.cr2, .rip = report.rip};
+    fault = (struct fault){.vector = (uint32_t)report.vector,
+                           .error = (uint32_t)report.error,
+                           .address = report.cr2,
+                           .rip = report.rip};
     return fault_describe(err, &fault, box->memory.layout);
 }
 
 /* The two exits that the protocol knows are one-byte outs; everything else is
  * a guest that left by another door. */
-HL__HOT static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, hl_error *err)
+static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, hl_error *err)
 {
     const bool plain = exit->write && exit->size == 1 && exit->count == 1;
 
@@ -38,12 +40,13 @@ HL__HOT static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, 
 /* What stopped a call, in words. */
 static hl_status stopped(hl_status reason, hl_error *err)
 {
-    return error_set(err, reason, reason == HL_E_CANCELLED ? "the call was cancelled"
-                                                           : "the call ran past its deadline");
+    return error_set(err, reason,
+                     reason == HL_E_CANCELLED ? "the call was cancelled"
+                                              : "the call ran past its deadline");
 }
 
 /* Lets the guest run until it calls the gate. */
-HL__HOT static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *err)
+static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *err)
 {
     struct hv_exit exit;
     hl_status status;
@@ -68,9 +71,8 @@ HL__HOT static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl
         case HV_EXIT_SHUTDOWN:
             return error_set(err, HL_E_FAULT, "triple fault: the virtual processor shut down");
         case HV_EXIT_OTHER:
-            return error_set(err, HL_E_PROTOCOL,
-                             "the guest broke the protocol: %s exit of kind %u", box->hv->name,
-                             exit.code);
+            return error_set(err, HL_E_PROTOCOL, "the guest broke the protocol: %s exit of kind %u",
+                             box->hv->name, exit.code);
         }
         /* Stopped for no reason of ours: the registers are in place, go on. */
         reset = NULL;
@@ -79,7 +81,7 @@ HL__HOT static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl
 
 /* ---- Serving it until it answers -------------------------------------------------- */
 
-HL__HOT static hl_status serve(hl_sandbox *box, struct message *message, hl_error *err)
+static hl_status serve(hl_sandbox *box, struct message *message, hl_error *err)
 {
     switch (message->head.kind) {
     case HL_KIND_CALL:
@@ -100,7 +102,7 @@ HL__HOT static hl_status serve(hl_sandbox *box, struct message *message, hl_erro
 
 /* Runs the guest until it returns from the request that was written. The
  * answer's bytes live in the level's payload buffer. */
-HL__HOT static hl_status converse(hl_sandbox *box, const struct hv_reset *reset, struct message *answer,
+static hl_status converse(hl_sandbox *box, const struct hv_reset *reset, struct message *answer,
                           hl_error *err)
 {
     struct level *level = &box->levels[box->depth - 1];
@@ -139,7 +141,7 @@ static hl_status guest_failure(const struct message *answer, hl_error *err)
 }
 
 /* result: the declared type, or HL_BYTES + 1 if any will do. */
-HL__HOT static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_t result,
+static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_t result,
                              const char *name, hl_error *err)
 {
     uint32_t type;
@@ -159,7 +161,7 @@ HL__HOT static hl_status take_answer(hl_value *ret, const struct message *answer
 
 /* ---- Beginning and ending an outermost call ------------------------------------------ */
 
-HL__HOT void call_begin(hl_sandbox *box)
+void call_begin(hl_sandbox *box)
 {
     hostcall_reset_budget(&box->budget);
     atomic_store_explicit(&box->owner, os_thread_self(), memory_order_relaxed);
@@ -179,7 +181,7 @@ static bool guest_is_well(hl_status status)
     return status == HL_OK || status == HL_E_FAILED;
 }
 
-HL__HOT hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
+hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
 {
     const hl_status stop = interrupt_end(box->stop);
     hl_error why;
@@ -204,7 +206,8 @@ hl_status call_init(hl_sandbox *box, hl_error *err)
 {
     const struct hl_area *stack = &box->memory.layout->areas[AREA_STACK];
     const struct hv_reset start = {.rip = box->guest->image.entry,
-                                   .rsp = stack->address + stack->size, .rdi = HL_BOOT,
+                                   .rsp = stack->address + stack->size,
+                                   .rdi = HL_BOOT,
                                    .rflags = X86_RFLAGS_START};
     struct message answer;
     hl_status status;
@@ -224,11 +227,11 @@ hl_status call_init(hl_sandbox *box, hl_error *err)
 /* What is called: an export, or the fallback with a name in front. */
 struct callee {
     const char *name;
-    const struct hl_signature *signature;   /* NULL: the fallback takes anything */
+    const struct hl_signature *signature; /* NULL: the fallback takes anything */
     uint32_t index;
 };
 
-HL__HOT static hl_status check_count(const struct callee *callee, const hl_value args[], uint32_t count,
+static hl_status check_count(const struct callee *callee, const hl_value args[], uint32_t count,
                              hl_error *err)
 {
     const uint32_t wanted = callee->signature ? callee->signature->count : HL_PARAMS_MAX;
@@ -241,7 +244,7 @@ HL__HOT static hl_status check_count(const struct callee *callee, const hl_value
     return HL_OK;
 }
 
-HL__HOT static hl_status check_args(const struct callee *callee, const hl_value args[], uint32_t count,
+static hl_status check_args(const struct callee *callee, const hl_value args[], uint32_t count,
                             hl_error *err)
 {
     hl_status status = check_count(callee, args, count, err);
@@ -261,7 +264,7 @@ HL__HOT static hl_status check_args(const struct callee *callee, const hl_value 
 }
 
 /* May a call begin here and now? Takes the sandbox if it is an outermost one. */
-HL__HOT static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
+static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
 {
     int ready = HL_READY;
 
@@ -282,7 +285,7 @@ HL__HOT static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
     return HL_OK;
 }
 
-HL__HOT static hl_status too_large(const hl_sandbox *box, const char *name, const hl_value args[],
+static hl_status too_large(const hl_sandbox *box, const char *name, const hl_value args[],
                            uint32_t count, hl_error *err)
 {
     const uint64_t at = box->depth ? box->levels[box->depth - 1].request_end : 0;
@@ -297,7 +300,7 @@ HL__HOT static hl_status too_large(const hl_sandbox *box, const char *name, cons
 }
 
 /* One level down: request, conversation, answer. */
-HL__HOT static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *callee,
                          const hl_value args[], uint32_t count, hl_error *err)
 {
     const uint64_t reply_at = box->depth ? box->levels[box->depth - 1].reply_at : 0;
@@ -311,8 +314,8 @@ HL__HOT static hl_status descend(hl_value *ret, hl_sandbox *box, const struct ca
     if (!status)
         status = converse(box, NULL, &answer, err);
     if (!status)
-        status = take_answer(ret, &answer, callee->signature ? callee->signature->result
-                                                             : HL_BYTES + 1,
+        status = take_answer(ret, &answer,
+                             callee->signature ? callee->signature->result : HL_BYTES + 1,
                              callee->name, err);
     if (!guest_is_well(status))
         sandbox_poison(box, err);
@@ -320,7 +323,7 @@ HL__HOT static hl_status descend(hl_value *ret, hl_sandbox *box, const struct ca
     return status;
 }
 
-HL__HOT static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
                       const hl_value args[], uint32_t count, hl_error *err)
 {
     const bool nested = box->depth > 0;
@@ -340,11 +343,12 @@ HL__HOT static hl_status call(hl_value *ret, hl_sandbox *box, const struct calle
     return status ? status : error_none(err);
 }
 
-/* Checks everything that can be checked before anything runs. */
-HL__HOT static hl_status checked_call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
-                              const hl_value args[], uint32_t count, const hl_value sent[],
-                              uint32_t sent_count, hl_error *err)
+/* Checks everything that can be checked before anything runs. To a fallback the
+ * name goes in front of the arguments. */
+static hl_status checked_call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+                              const hl_value args[], uint32_t count, hl_error *err)
 {
+    hl_value named[HL_VALUES_MAX];
     hl_status status = check_args(callee, args, count, err);
     bool outermost;
 
@@ -352,14 +356,20 @@ HL__HOT static hl_status checked_call(hl_value *ret, hl_sandbox *box, const stru
         status = claim(box, callee->name, err);
     if (status)
         return status;
-    outermost = box->depth == 0;
-    status = too_large(box, callee->name, sent, sent_count, err);
-    if (status) {
-        if (outermost)
-            atomic_store(&box->state, HL_READY);
-        return status;
+    if (!callee->signature) {
+        named[0] = hl_str(callee->name);
+        if (count)
+            memcpy(named + 1, args, count * sizeof *args);
+        args = named;
+        count++;
     }
-    return call(ret, box, callee, sent, sent_count, err);
+    outermost = box->depth == 0;
+    status = too_large(box, callee->name, args, count, err);
+    if (!status)
+        return call(ret, box, callee, args, count, err);
+    if (outermost)
+        atomic_store(&box->state, HL_READY);
+    return status;
 }
 
 /* A name the guest does not export: its fallback gets it, if it has one. */
@@ -367,20 +377,17 @@ static hl_status call_fallback(hl_value *ret, hl_sandbox *box, const char *name,
                                const hl_value args[], uint32_t count, hl_error *err)
 {
     const struct callee callee = {name, NULL, HL_INDEX_NAMED};
-    hl_value sent[HL_VALUES_MAX];
+    const hl_value value = hl_str(name);
 
     if (box->guest->image.fallback == HL_INDEX_NAMED)
         return error_set(err, HL_E_UNKNOWN, "the guest exports no function %.255s", name);
-    sent[0] = hl_str(name);
-    if (!sent[0].len || sent[0].len > HL_NAME_MAX || hl__value_check(&sent[0]))
-        return error_set(err, HL_E_INVALID, "name of %u bytes, wanted 1 to %d of UTF-8",
-                         sent[0].len, HL_NAME_MAX);
-    if (args && count <= HL_PARAMS_MAX)
-        memcpy(sent + 1, args, count * sizeof *args);
-    return checked_call(ret, box, &callee, args, count, sent, count + 1, err);
+    if (!value.len || value.len > HL_NAME_MAX || hl__value_check(&value))
+        return error_set(err, HL_E_INVALID, "name of %u bytes, wanted 1 to %d of UTF-8", value.len,
+                         HL_NAME_MAX);
+    return checked_call(ret, box, &callee, args, count, err);
 }
 
-HL__HOT hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
+hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
                           uint32_t count, hl_error *err)
 {
     const struct image_function *function;
@@ -395,10 +402,10 @@ HL__HOT hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *na
         return call_fallback(ret, box, name, args, count, err);
     function = sandbox_export_at(box, index);
     return checked_call(ret, box, &(struct callee){function->name, &function->signature, index},
-                        args, count, args, count, err);
+                        args, count, err);
 }
 
-HL__HOT hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[], uint32_t count,
+hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[], uint32_t count,
                            hl_error *err)
 {
     if (ret)
@@ -407,5 +414,5 @@ HL__HOT hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_valu
         return error_set(err, HL_E_INVALID, "hl_function_call: fn is NULL");
     return checked_call(ret, fn->box,
                         &(struct callee){fn->function->name, &fn->function->signature, fn->index},
-                        args, count, args, count, err);
+                        args, count, err);
 }

@@ -30,9 +30,9 @@ static hl_status copy(hl_config *out, const hl_config *given, hl_error *err)
     memcpy(out, given, size < sizeof *out ? size : sizeof *out);
     for (i = sizeof *out; i < size; i++)
         if (bytes[i])
-            return error_set(err, HL_E_INVALID,
-                             "hl_config of %u bytes sets a member that this library lacks (byte %u)",
-                             size, i);
+            return error_set(
+                err, HL_E_INVALID,
+                "hl_config of %u bytes sets a member that this library lacks (byte %u)", size, i);
     return HL_OK;
 }
 

@@ -8,5 +8,5 @@
 /* Copies `given` (NULL: all defaults) with every default filled in; E_INVALID
  * names the member, its value and the range. */
 hl_status config_complete(hl_config *out, const hl_config *given, hl_error *err);
-struct sizes config_sizes(const hl_config *config);     /* of a completed one */
+struct sizes config_sizes(const hl_config *config); /* of a completed one */
 #endif

@@ -2,20 +2,19 @@
 /* The deadline watcher. */
 #include "deadline.h"
 
-#include "../shared/abi.h"
 #include "lock.h"
 
 #define MICROSECOND 1000u
-#define TICK_MIN (50u * MICROSECOND)            /* between two looks, at least */
-#define IDLE_TIME (200000u * MICROSECOND)       /* without a call, then it sleeps */
+#define TICK_MIN (50u * MICROSECOND)      /* between two looks, at least */
+#define IDLE_TIME (200000u * MICROSECOND) /* without a call, then it sleeps */
 #define LIMIT_MAX_US (UINT64_MAX / 4 / MICROSECOND)
 
 static struct {
-    struct lock lock;               /* of everything but the atomics */
+    struct lock lock; /* of everything but the atomics */
     struct deadline *first;
     bool started;
-    _Atomic uint32_t bell;          /* changes to wake the watcher */
-    atomic_bool asleep;             /* until the bell rings */
+    _Atomic uint32_t bell; /* changes to wake the watcher */
+    atomic_bool asleep;    /* until the bell rings */
 } watcher;
 
 static void ring(void)
@@ -37,7 +36,7 @@ static uint64_t look(struct deadline *deadline, uint64_t now, bool *busy)
         *busy = true;
     deadline->last_word = word;
     if ((word & ((1u << PHASE_BITS) - 1)) != RUNNING || !end)
-        return limit ? now + limit : UINT64_MAX;    /* a call may begin right now */
+        return limit ? now + limit : UINT64_MAX; /* a call may begin right now */
     *busy = true;
     if (end > now)
         return end;
@@ -133,7 +132,7 @@ void deadline_remove(struct deadline *deadline)
     lock_drop(&watcher.lock);
 }
 
-HL__HOT uint64_t deadline_arm(struct deadline *deadline)
+uint64_t deadline_arm(struct deadline *deadline)
 {
     const uint64_t limit = atomic_load_explicit(&deadline->limit_ns, memory_order_relaxed);
     const uint64_t end = limit ? os_clock_ns() + limit : 0;
@@ -142,13 +141,13 @@ HL__HOT uint64_t deadline_arm(struct deadline *deadline)
     return end;
 }
 
-HL__HOT void deadline_started(void)
+void deadline_started(void)
 {
     if (atomic_load(&watcher.asleep))
         ring();
 }
 
-HL__HOT void deadline_check(struct deadline *deadline)
+void deadline_check(struct deadline *deadline)
 {
     const uint64_t word = atomic_load(&deadline->stop->word);
     const uint64_t end = atomic_load_explicit(&deadline->end_ns, memory_order_relaxed);

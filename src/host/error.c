@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../shared/abi.h"
 #include "../shared/utf8.h"
 
 /* The length of the printable character at p, 0 if its first byte must be
@@ -21,7 +20,7 @@ static size_t printable(const char *p, size_t left)
         return 0;
     for (n = 1; n <= 4 && n <= left; n++)
         if (hl__utf8_valid(p, n))
-            return first == 0xc2 && (unsigned char)p[1] < 0xa0 ? 0 : n;    /* C1 controls */
+            return first == 0xc2 && (unsigned char)p[1] < 0xa0 ? 0 : n; /* C1 controls */
     return 0;
 }
 
@@ -73,7 +72,7 @@ hl_status error_errno(hl_error *err, int number, const char *what)
                      strerror(number));
 }
 
-HL__HOT hl_status error_none(hl_error *err)
+hl_status error_none(hl_error *err)
 {
     if (err) {
         memset(err, 0, offsetof(hl_error, text));

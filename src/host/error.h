@@ -6,7 +6,7 @@
 #include <hyperlight/types.h>
 
 #ifdef __MINGW32__
-#define ERROR_PRINTF gnu_printf     /* __USE_MINGW_ANSI_STDIO is set */
+#define ERROR_PRINTF gnu_printf /* __USE_MINGW_ANSI_STDIO is set */
 #else
 #define ERROR_PRINTF printf
 #endif
@@ -20,5 +20,5 @@ hl_status error_set(hl_error *err, hl_status status, const char *format, ...)
 /* E_SYSTEM (E_MEMORY for ENOMEM): "WHAT: strerror". */
 hl_status error_errno(hl_error *err, int number, const char *what);
 
-hl_status error_none(hl_error *err);    /* HL_OK, "ok" */
+hl_status error_none(hl_error *err); /* HL_OK, "ok" */
 #endif

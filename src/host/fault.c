@@ -7,17 +7,34 @@
 #include "error.h"
 
 static const char *const names[32] = {
-    [0] = "divide error (#DE)", [1] = "debug exception (#DB)", [2] = "NMI",
-    [3] = "breakpoint (#BP)", [4] = "overflow (#OF)", [5] = "bound range exceeded (#BR)",
-    [6] = "invalid opcode (#UD)", [7] = "device not available (#NM)", [8] = "double fault (#DF)",
-    [10] = "invalid TSS (#TS)", [11] = "segment not present (#NP)", [12] = "stack fault (#SS)",
-    [13] = "general protection (#GP)", [14] = "page fault (#PF)", [16] = "x87 error (#MF)",
-    [17] = "alignment check (#AC)", [18] = "machine check (#MC)", [19] = "SIMD error (#XM)",
+    [0] = "divide error (#DE)",
+    [1] = "debug exception (#DB)",
+    [2] = "NMI",
+    [3] = "breakpoint (#BP)",
+    [4] = "overflow (#OF)",
+    [5] = "bound range exceeded (#BR)",
+    [6] = "invalid opcode (#UD)",
+    [7] = "device not available (#NM)",
+    [8] = "double fault (#DF)",
+    [10] = "invalid TSS (#TS)",
+    [11] = "segment not present (#NP)",
+    [12] = "stack fault (#SS)",
+    [13] = "general protection (#GP)",
+    [14] = "page fault (#PF)",
+    [16] = "x87 error (#MF)",
+    [17] = "alignment check (#AC)",
+    [18] = "machine check (#MC)",
+    [19] = "SIMD error (#XM)",
     [21] = "control protection (#CP)",
 };
 
-enum { ERROR_PRESENT = 1, ERROR_WRITE = 2, ERROR_FETCH = 16, PAGE_FAULT = 14,
-       OVERFLOW_REACH = 16 * HL_PAGE };
+enum {
+    ERROR_PRESENT = 1,
+    ERROR_WRITE = 2,
+    ERROR_FETCH = 16,
+    PAGE_FAULT = 14,
+    OVERFLOW_REACH = 16 * HL_PAGE
+};
 
 static bool below_stack(uint64_t address, const struct hl_area *stack)
 {

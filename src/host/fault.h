@@ -6,8 +6,8 @@
 #include "layout.h"
 
 struct fault {
-    uint32_t vector, error;     /* SDM 3A table 6-1, section 4.7 */
-    uint64_t address, rip;      /* address: of a page fault */
+    uint32_t vector, error; /* SDM 3A table 6-1, section 4.7 */
+    uint64_t address, rip;  /* address: of a page fault */
 };
 
 /* E_FAULT with everything filled in: what happened, where, and whose memory it

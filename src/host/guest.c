@@ -7,7 +7,7 @@
 
 #include "error.h"
 
-#define FILE_MAX (1ull << 30)   /* bytes of an image file */
+#define FILE_MAX (1ull << 30) /* bytes of an image file */
 
 static void guest_free(hl_guest *guest)
 {

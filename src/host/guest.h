@@ -13,10 +13,10 @@
 struct hl_guest {
     atomic_uint references;
     struct image image;
-    os_share contents;          /* image.span bytes, relocated, sealed */
-    struct names exports;       /* positions in image.exports by name */
-    struct lock lock;           /* of shapes */
-    struct shape *shapes;       /* live as long as the guest */
+    os_share contents;    /* image.span bytes, relocated, sealed */
+    struct names exports; /* positions in image.exports by name */
+    struct lock lock;     /* of shapes */
+    struct shape *shapes; /* live as long as the guest */
 };
 
 /* The shape for these sizes, made at its first use; borrowed from the guest. */

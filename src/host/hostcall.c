@@ -14,7 +14,7 @@ static hl_status broken(hl_error *err, const char *what)
     return error_set(err, HL_E_PROTOCOL, "the guest broke the protocol: %s", what);
 }
 
-HL__HOT bool hostcall_fits(const struct message *message, const uint8_t types[], uint32_t count)
+bool hostcall_fits(const struct message *message, const uint8_t types[], uint32_t count)
 {
     uint32_t i;
 
@@ -36,7 +36,7 @@ struct hl_call {
     hl_sandbox *box;
     const struct host_function *function;
     uint32_t count;
-    hl_status status;               /* E_FAILED after hl_fail */
+    hl_status status; /* E_FAILED after hl_fail */
     int32_t code;
     uint32_t text_len;
     char text[HL_FAIL_TEXT_MAX];
@@ -127,7 +127,7 @@ static hl_status answer_error(hl_sandbox *box, const hl_error *why, hl_error *er
 }
 
 /* Is what the host function gave back what it declared? */
-HL__HOT static hl_status check_result(const struct hl_call *call, const hl_value *ret, hl_error *err)
+static hl_status check_result(const struct hl_call *call, const hl_value *ret, hl_error *err)
 {
     const struct host_function *function = call->function;
     const char *wrong;
@@ -142,7 +142,7 @@ HL__HOT static hl_status check_result(const struct hl_call *call, const hl_value
     return HL_OK;
 }
 
-HL__HOT static hl_status answer_call(struct hl_call *call, hl_status result, const hl_value *ret,
+static hl_status answer_call(struct hl_call *call, hl_status result, const hl_value *ret,
                              hl_error *err)
 {
     hl_sandbox *box = call->box;
@@ -165,10 +165,10 @@ HL__HOT static hl_status answer_call(struct hl_call *call, hl_status result, con
 
 /* Runs the function one level of the guest asked for. Meanwhile it may call
  * the guest again, so the guest's frame stays where it is. */
-HL__HOT static hl_status run_function(hl_sandbox *box, const struct host_function *function,
+static hl_status run_function(hl_sandbox *box, const struct host_function *function,
                               const struct message *message, hl_error *err)
 {
-    struct hl_call call;    /* text is set with its length */
+    struct hl_call call; /* text is set with its length */
     struct level *level = &box->levels[box->depth - 1];
     const uint64_t reply_at = level->reply_at;
     hl_value ret = hl_void();
@@ -196,7 +196,7 @@ HL__HOT static hl_status run_function(hl_sandbox *box, const struct host_functio
     return result;
 }
 
-HL__HOT hl_status hostcall_function(hl_sandbox *box, const struct message *message, hl_error *err)
+hl_status hostcall_function(hl_sandbox *box, const struct message *message, hl_error *err)
 {
     const struct host_function *function;
     const struct hl_signature *signature;

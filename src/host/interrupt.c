@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "../shared/abi.h"
 #include "error.h"
 
 #define PHASE(word) ((enum phase)((word) & ((1u << PHASE_BITS) - 1)))
@@ -58,7 +57,7 @@ void interrupt_disclaim(hl_interrupt *stop)
     atomic_store(&stop->claimed, false);
 }
 
-HL__HOT void interrupt_begin(hl_interrupt *stop)
+void interrupt_begin(hl_interrupt *stop)
 {
     const uint64_t word = atomic_load_explicit(&stop->word, memory_order_relaxed);
 
@@ -71,7 +70,7 @@ void interrupt_publish(hl_interrupt *stop, struct hv_vm *vm)
     atomic_store(&stop->vm, vm);
 }
 
-HL__HOT hl_status interrupt_reason(const hl_interrupt *stop)
+hl_status interrupt_reason(const hl_interrupt *stop)
 {
     switch (PHASE(atomic_load(&stop->word))) {
     case CANCELLING:
@@ -85,7 +84,7 @@ HL__HOT hl_status interrupt_reason(const hl_interrupt *stop)
     }
 }
 
-HL__HOT hl_status interrupt_end(hl_interrupt *stop)
+hl_status interrupt_end(hl_interrupt *stop)
 {
     uint64_t word = atomic_load_explicit(&stop->word, memory_order_acquire);
     uint32_t settled;

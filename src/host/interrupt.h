@@ -16,11 +16,11 @@ enum phase { IDLE, RUNNING, CANCELLING, EXPIRING, CANCELLED, EXPIRED, PHASE_BITS
 
 struct hl_interrupt {
     atomic_uint references;
-    atomic_bool claimed;            /* serves a sandbox */
-    _Atomic uint64_t word;          /* calls << PHASE_BITS | phase */
-    _Atomic uint32_t settled;       /* counts finished stops; waited on */
+    atomic_bool claimed;      /* serves a sandbox */
+    _Atomic uint64_t word;    /* calls << PHASE_BITS | phase */
+    _Atomic uint32_t settled; /* counts finished stops; waited on */
     const struct hv_ops *hv;
-    _Atomic(struct hv_vm *) vm;     /* NULL until the VM is made */
+    _Atomic(struct hv_vm *) vm; /* NULL until the VM is made */
 };
 
 /* One sandbox at a time: false if the handle is taken. */

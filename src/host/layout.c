@@ -4,7 +4,7 @@
 
 enum {
     GUARD = HL_PAGE,
-    STACK_GUARD = 16 * HL_PAGE      /* a large frame must not step over it */
+    STACK_GUARD = 16 * HL_PAGE /* a large frame must not step over it */
 };
 
 static uint64_t place(struct layout *layout, int area, const char *name, uint64_t at, uint64_t size,
@@ -26,7 +26,7 @@ void layout_plan(struct layout *out, const struct image *image, const struct siz
     at = place(out, AREA_REQUESTS, "requests", at, sizes->message, HL_READ);
     at = place(out, AREA_REPLIES, "replies", at, sizes->message, HL_READ | HL_WRITE);
     at = place(out, AREA_INIT, "init data", at, sizes->init_data, HL_READ);
-    if (sizes->heap >= 2u << 20)        /* lets the tables use 2 MiB entries */
+    if (sizes->heap >= 2u << 20) /* lets the tables use 2 MiB entries */
         at = HL_ALIGN_UP(at, 2u << 20);
     at = place(out, AREA_HEAP, "heap", at, sizes->heap, HL_READ | HL_WRITE);
     at = layout_gpa(at);

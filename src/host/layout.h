@@ -9,19 +9,27 @@
 
 /* What decides the layout, all of it fixed at creation. */
 struct sizes {
-    uint64_t heap, stack, message;  /* whole pages */
-    uint64_t init_data;             /* bytes */
+    uint64_t heap, stack, message; /* whole pages */
+    uint64_t init_data;            /* bytes */
     uint32_t call_depth;
     uint32_t avx;
 };
 
-enum { AREA_GATE, AREA_BOOT, AREA_STACK, AREA_REQUESTS, AREA_REPLIES, AREA_INIT, AREA_HEAP,
-       AREA_COUNT };
+enum {
+    AREA_GATE,
+    AREA_BOOT,
+    AREA_STACK,
+    AREA_REQUESTS,
+    AREA_REPLIES,
+    AREA_INIT,
+    AREA_HEAP,
+    AREA_COUNT
+};
 
 struct layout {
-    struct hl_area areas[AREA_COUNT];   /* ascending; an empty one has size 0 */
-    uint64_t image_gpa;                 /* of image->base */
-    uint64_t memory_size;               /* bytes of guest-physical memory */
+    struct hl_area areas[AREA_COUNT]; /* ascending; an empty one has size 0 */
+    uint64_t image_gpa;               /* of image->base */
+    uint64_t memory_size;             /* bytes of guest-physical memory */
 };
 
 /* docs/memory-map.md draws it. In the window, guest-physical is virtual minus
@@ -29,7 +37,7 @@ struct layout {
  * an image below the window follows behind. */
 void layout_plan(struct layout *out, const struct image *image, const struct sizes *sizes);
 
-static inline uint64_t layout_gpa(uint64_t address)     /* inside the window */
+static inline uint64_t layout_gpa(uint64_t address) /* inside the window */
 {
     return address - HL_WINDOW;
 }

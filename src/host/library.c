@@ -45,7 +45,8 @@ hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err)
     const struct hv_ops *hv = hv_find(which);
 
     return hv ? hv->probe(err)
-              : error_set(err, HL_E_INVALID, "hypervisor %d, wanted 0 (any) or 1 (kvm)", (int)which);
+              : error_set(err, HL_E_INVALID, "hypervisor %d, wanted 0 (any) or 1 (kvm)",
+                          (int)which);
 }
 
 const char *hl_hypervisor_name(hl_hypervisor which)

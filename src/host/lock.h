@@ -8,7 +8,7 @@
 #include "os/os.h"
 
 struct lock {
-    _Atomic uint32_t word;      /* 0 free, 1 held, 2 held and waited for */
+    _Atomic uint32_t word; /* 0 free, 1 held, 2 held and waited for */
 };
 
 static inline void lock_take(struct lock *lock)

@@ -8,7 +8,7 @@
 #include "layout.h"
 
 struct memory {
-    uint8_t *base;                  /* guest-physical 0 */
+    uint8_t *base; /* guest-physical 0 */
     const struct layout *layout;
 };
 

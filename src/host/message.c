@@ -4,13 +4,13 @@
 
 #include "error.h"
 
-HL__HOT static struct level *current(const hl_sandbox *box)
+static struct level *current(const hl_sandbox *box)
 {
     return &box->levels[box->depth - 1];
 }
 
 /* Writes the frame at `offset` of the requests buffer. */
-HL__HOT static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
+static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
                       const hl_value values[], uint32_t count, const char *what, hl_error *err)
 {
     const uint64_t size = hl__wire_size(values, count);
@@ -28,7 +28,7 @@ HL__HOT static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame 
     return HL_OK;
 }
 
-HL__HOT hl_status message_request(hl_sandbox *box, enum hl_kind kind, uint32_t index,
+hl_status message_request(hl_sandbox *box, enum hl_kind kind, uint32_t index,
                           const hl_value values[], uint32_t count, const char *what, hl_error *err)
 {
     const uint64_t offset = box->depth == 1 ? 0 : current(box)[-1].request_end;
@@ -48,7 +48,7 @@ HL__HOT hl_status message_request(hl_sandbox *box, enum hl_kind kind, uint32_t i
     return HL_OK;
 }
 
-HL__HOT hl_status message_answer(hl_sandbox *box, enum hl_kind kind, uint32_t index,
+hl_status message_answer(hl_sandbox *box, enum hl_kind kind, uint32_t index,
                          const hl_value values[], uint32_t count, const char *what, hl_error *err)
 {
     struct hl_frame head = {.kind = kind, .index = index};
@@ -61,7 +61,7 @@ static hl_status broken(hl_error *err, const char *rule)
     return error_set(err, HL_E_PROTOCOL, "the guest broke the protocol: %s", rule);
 }
 
-HL__HOT hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *payload,
+hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *payload,
                           hl_error *err)
 {
     const uint64_t at = current(box)->reply_at;

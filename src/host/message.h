@@ -6,7 +6,7 @@
 #include "../shared/wire.h"
 #include "sandbox.h"
 
-struct message {                    /* a checked copy of a guest's frame */
+struct message { /* a checked copy of a guest's frame */
     struct hl_frame head;
     hl_value values[HL_VALUES_MAX]; /* str and bytes in the buffer it was received to */
 };
@@ -15,8 +15,7 @@ struct message {                    /* a checked copy of a guest's frame */
  * an answer behind its request. Values must be checked. E_TOO_LARGE, with size
  * and limit, writes nothing. `what` names the message in that error. */
 hl_status message_request(hl_sandbox *box, enum hl_kind kind, uint32_t index,
-                          const hl_value values[], uint32_t count, const char *what,
-                          hl_error *err);
+                          const hl_value values[], uint32_t count, const char *what, hl_error *err);
 hl_status message_answer(hl_sandbox *box, enum hl_kind kind, uint32_t index,
                          const hl_value values[], uint32_t count, const char *what, hl_error *err);
 

@@ -79,7 +79,7 @@ static hl_status renew_identity(hl_sandbox *box, hl_error *err)
 {
     hl_status status = os_random(&box->generation, sizeof box->generation, err);
 
-    box->generation |= 1;       /* 0 stands for none */
+    box->generation |= 1; /* 0 stands for none */
     return status ? status : os_random(box->seed, sizeof box->seed, err);
 }
 
@@ -120,8 +120,12 @@ static hl_status make_vm(hl_sandbox *box, const hl_config *config, hl_error *err
     };
     struct x86_state state;
     struct hv_setup setup = {
-        .memory_size = layout->memory_size, .views = views, .view_count = 2, .state = &state,
-        .avx = config->avx, .signal = config->interrupt_signal,
+        .memory_size = layout->memory_size,
+        .views = views,
+        .view_count = 2,
+        .state = &state,
+        .avx = config->avx,
+        .signal = config->interrupt_signal,
     };
     hl_status status;
 
@@ -239,7 +243,7 @@ void hl_sandbox_destroy(hl_sandbox *box)
     if (!box)
         return;
     if (box->depth || box->initialising) {
-        box->doomed = true;     /* we are inside its own host function */
+        box->doomed = true; /* we are inside its own host function */
         return;
     }
     sandbox_free(box);
@@ -354,7 +358,8 @@ static bool next_area(hl_area *out, const hl_sandbox *box, uint64_t after)
     uint32_t i;
 
     for (i = 0; i < AREA_COUNT; i++) {
-        if (!areas[i].size || areas[i].address <= after || (found && areas[i].address > out->address))
+        if (!areas[i].size || areas[i].address <= after ||
+            (found && areas[i].address > out->address))
             continue;
         *out = areas[i];
         found = true;

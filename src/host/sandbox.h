@@ -13,10 +13,10 @@
 #include "interrupt.h"
 #include "memory.h"
 
-struct level {                      /* a call in progress, or the last at its depth */
-    uint64_t request_end;           /* where the next frame to the guest goes */
-    uint64_t reply_at;              /* where the guest's frames of this depth lie */
-    struct buffer payload;          /* of the last frame from the guest: its result, or
+struct level {             /* a call in progress, or the last at its depth */
+    uint64_t request_end;  /* where the next frame to the guest goes */
+    uint64_t reply_at;     /* where the guest's frames of this depth lie */
+    struct buffer payload; /* of the last frame from the guest: its result, or
                                        arguments of the host function it is calling */
 };
 
@@ -28,9 +28,9 @@ struct hl_function {
 };
 
 struct log_budget {
-    uint32_t lines;                 /* left in this outermost call */
+    uint32_t lines; /* left in this outermost call */
     uint32_t bytes;
-    uint64_t dropped;               /* since the last record */
+    uint64_t dropped; /* since the last record */
 };
 
 struct hl_sandbox {
@@ -43,23 +43,23 @@ struct hl_sandbox {
     hl_interrupt *stop;
     struct deadline deadline;
 
-    _Atomic int state;              /* hl_state */
-    _Atomic uintptr_t owner;        /* thread of the call in progress */
-    bool initialising, doomed;      /* in create; destroyed by a host function */
-    hl_error death;                 /* why it is POISONED */
+    _Atomic int state;         /* hl_state */
+    _Atomic uintptr_t owner;   /* thread of the call in progress */
+    bool initialising, doomed; /* in create; destroyed by a host function */
+    hl_error death;            /* why it is POISONED */
 
-    uint32_t depth;                 /* calls in progress */
+    uint32_t depth; /* calls in progress */
     struct level *levels;
-    uint32_t level_count;           /* the configured call depth */
+    uint32_t level_count; /* the configured call depth */
 
-    const struct host_function **imports;   /* by the index the guest uses */
+    const struct host_function **imports; /* by the index the guest uses */
     uint32_t import_count;
-    struct image_function *added;   /* run-time exports, after the static ones */
+    struct image_function *added; /* run-time exports, after the static ones */
     uint32_t added_count;
-    struct hl_function *found;      /* handles given out */
+    struct hl_function *found; /* handles given out */
 
     uint64_t generation;
-    uint64_t seed[3];               /* for the next request; zero once sent */
+    uint64_t seed[3]; /* for the next request; zero once sent */
     void *user;
     hl_log_fn log;
     void *log_user;

@@ -75,7 +75,8 @@ hl_status shape_create(struct shape **out, const struct image *image, const stru
     fits = map_all(&tables, image, &shape->layout);
     status = os_share_seal(&shape->system, system, err);
     if (!fits)
-        status = error_set(err, HL_E_INVALID, "image and sizes need more than 2 MiB of page tables");
+        status = error_set(err, HL_E_INVALID,
+                           "image and sizes need more than 2 MiB of page tables");
     if (status)
         goto fail;
     *out = shape;

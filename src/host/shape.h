@@ -9,7 +9,7 @@
 struct shape {
     struct sizes sizes;
     struct layout layout;
-    os_share system;        /* tables, descriptors, gate, boot block; sealed */
+    os_share system; /* tables, descriptors, gate, boot block; sealed */
     struct shape *next;
 };
 

@@ -44,8 +44,7 @@ static uint8_t take_type(struct cursor *c)
 
     skip_spaces(c);
     word = c->at;
-    while (c->at < c->end &&
-           ((*c->at >= 'a' && *c->at <= 'z') || (*c->at >= '0' && *c->at <= '9')))
+    while (c->at < c->end && ((*c->at >= 'a' && *c->at <= 'z') || (*c->at >= '0' && *c->at <= '9')))
         c->at++;
     len = (size_t)(c->at - word);
     while (type < TYPE_COUNT && !same(word, len, type_names[type]))

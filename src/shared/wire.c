@@ -76,7 +76,7 @@ HL__HOT static uint64_t write_bytes(uint8_t *frame, uint64_t at, const hl_value 
 }
 
 HL__HOT void hl__wire_write(void *to, const struct hl_frame *head, const hl_value values[],
-                    uint32_t count, uint64_t size)
+                            uint32_t count, uint64_t size)
 {
     uint8_t *frame = to;
     struct hl_frame full = *head;
@@ -172,15 +172,14 @@ const char *hl__wire_check_payload(const struct hl_frame *head, const struct hl_
         data = payload + (slots[i].word - start);
         if (slots[i].type == HL_STR && !hl__utf8_valid((const char *)data, slots[i].len))
             return "str holds a NUL or invalid UTF-8";
-        if (!all_zero(data + slots[i].len,
-                      data + stored(slots[i].len)))
+        if (!all_zero(data + slots[i].len, data + stored(slots[i].len)))
             return "padding not zero";
     }
     return NULL;
 }
 
-HL__HOT void hl__wire_values(hl_value out[], const struct hl_frame *head, const struct hl_slot slots[],
-                     const uint8_t *payload)
+HL__HOT void hl__wire_values(hl_value out[], const struct hl_frame *head,
+                             const struct hl_slot slots[], const uint8_t *payload)
 {
     const uint64_t start = hl__wire_payload(head->count);
     uint32_t i;

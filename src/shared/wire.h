@@ -14,8 +14,8 @@ uint64_t hl__wire_size(const hl_value values[], uint32_t count);
 
 /* Writes head, with count and size set, and the (checked) values to `to`, which
  * has room for `size` = hl__wire_size() bytes. Reads nothing back from `to`. */
-void hl__wire_write(void *to, const struct hl_frame *head, const hl_value values[],
-                    uint32_t count, uint64_t size);
+void hl__wire_write(void *to, const struct hl_frame *head, const hl_value values[], uint32_t count,
+                    uint64_t size);
 
 /* Each returns NULL or what is wrong (a constant string); they read only their
  * arguments, which must be the reader's own copies. First the head; then the

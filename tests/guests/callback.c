@@ -16,19 +16,52 @@ HL_IMPORT(bytes, HostBytes, (bytes, x))
 HL_IMPORT(i32, HostFail, (i32, code, str, text))
 HL_IMPORT(i32, HostNest, (i32, levels))
 
-HL_FUNCTION(void, ViaVoid, ()) { HostVoid(); }
-HL_FUNCTION(bool, ViaBool, (bool, x)) { return HostBool(x); }
-HL_FUNCTION(i32, ViaI32, (i32, x)) { return HostI32(x); }
-HL_FUNCTION(u32, ViaU32, (u32, x)) { return HostU32(x); }
-HL_FUNCTION(i64, ViaI64, (i64, x)) { return HostI64(x); }
-HL_FUNCTION(u64, ViaU64, (u64, x)) { return HostU64(x); }
-HL_FUNCTION(f32, ViaF32, (f32, x)) { return HostF32(x); }
-HL_FUNCTION(f64, ViaF64, (f64, x)) { return HostF64(x); }
-HL_FUNCTION(str, ViaStr, (str, x)) { return HostStr(x); }
-HL_FUNCTION(bytes, ViaBytes, (bytes, x)) { return HostBytes(x); }
+HL_FUNCTION(void, ViaVoid, ())
+{
+    HostVoid();
+}
+HL_FUNCTION(bool, ViaBool, (bool, x))
+{
+    return HostBool(x);
+}
+HL_FUNCTION(i32, ViaI32, (i32, x))
+{
+    return HostI32(x);
+}
+HL_FUNCTION(u32, ViaU32, (u32, x))
+{
+    return HostU32(x);
+}
+HL_FUNCTION(i64, ViaI64, (i64, x))
+{
+    return HostI64(x);
+}
+HL_FUNCTION(u64, ViaU64, (u64, x))
+{
+    return HostU64(x);
+}
+HL_FUNCTION(f32, ViaF32, (f32, x))
+{
+    return HostF32(x);
+}
+HL_FUNCTION(f64, ViaF64, (f64, x))
+{
+    return HostF64(x);
+}
+HL_FUNCTION(str, ViaStr, (str, x))
+{
+    return HostStr(x);
+}
+HL_FUNCTION(bytes, ViaBytes, (bytes, x))
+{
+    return HostBytes(x);
+}
 
 /* The host's failure passes through, or is handled: then the code comes back. */
-HL_FUNCTION(i32, ViaFail, (i32, code, str, text)) { return HostFail(code, text); }
+HL_FUNCTION(i32, ViaFail, (i32, code, str, text))
+{
+    return HostFail(code, text);
+}
 HL_FUNCTION(i32, ViaFailHandled, (i32, code, str, text))
 {
     hl_error err;

@@ -5,6 +5,7 @@
 
 #include "../../src/shared/abi.h"
 
+/* clang-format off */
 #define ATTACK(name, code) \
     HL_FUNCTION(void, name, ()) { __asm__ volatile(code ::: "memory", "rax", "rbx", "rcx", "rdx", \
                                                    "rsi", "rdi", "r11", "cc"); }
@@ -64,15 +65,20 @@ ATTACK(Xsetbv, "xor %%ecx, %%ecx; mov $7, %%eax; xor %%edx, %%edx; xsetbv")
 ATTACK(Wrpkru, "xor %%ecx, %%ecx; xor %%edx, %%edx; xor %%eax, %%eax; .byte 0x0f, 0x01, 0xef")
 ATTACK(Umwait, "xor %%ecx, %%ecx; .byte 0xf2, 0x0f, 0xae, 0xf1")
 ATTACK(Monitorx, "mov %%rsp, %%rax; xor %%ecx, %%ecx; xor %%edx, %%edx; .byte 0x0f, 0x01, 0xfa")
+/* clang-format on */
 
 /* int n for every n: the number is patched into code copied nowhere, so a table. */
 __asm__(".text\n.balign 16\nint_table:\n.set n, 0\n.rept 256\n.byte 0xcd, n\nret\n.byte 0x90\n"
         ".set n, n + 1\n.endr\n");
 extern const uint8_t int_table[];
-HL_FUNCTION(void, Int, (u32, n)) { ((void (*)(void))(uintptr_t)(int_table + 4 * (n & 255)))(); }
+HL_FUNCTION(void, Int, (u32, n))
+{
+    ((void (*)(void))(uintptr_t)(int_table + 4 * (n & 255)))();
+}
 
 /* ---- Flags, segments, stacks --------------------------------------------------------- */
 
+/* clang-format off */
 ATTACK(TrapFlag, "pushfq; orq $0x100, (%%rsp); popfq; nop; nop")
 ATTACK(NestedTask, "pushfq; orq $0x4000, (%%rsp); popfq; iretq")
 ATTACK(AlignmentCheck, "pushfq; orq $0x40000, (%%rsp); popfq; mov 1(%%rsp), %%rax; ud2")
@@ -85,13 +91,14 @@ ATTACK(WreckStackFault, "movabs $0xdead0000000000, %%rsp; push %%rax")
 ATTACK(KernelData, "mov $0x18, %%eax; mov %%ax, %%ss")
 ATTACK(KernelCode, "pushq $0x10; lea 1f(%%rip), %%rax; push %%rax; lretq; 1: ud2")
 ATTACK(CompatMode, "pushq $0x23; lea 1f(%%rip), %%rax; push %%rax; lretq; 1: ud2")
-ATTACK(NullSegments, "xor %%eax, %%eax; mov %%ax, %%ds; mov %%ax, %%es; mov %%ax, %%fs; mov %%ax, %%gs; ud2")
+ATTACK(NullSegments, "xor %%eax, %%eax; mov %%ax, %%ds; mov %%ax, %%es; mov %%ax, %%fs; "
+                     "mov %%ax, %%gs; ud2")
 ATTACK(FsBase, "movabs $0x8000000000000000, %%rax; wrfsbase %%rax")
 ATTACK(TssSegment, "mov $0x43, %%eax; mov %%ax, %%fs")
 HL_FUNCTION(void, IretFlags, (u64, flags, u64, rsp))
 {
-    __asm__ volatile("pushq $0x2b; pushq %1; pushq %0; pushq $0x33; lea 1f(%%rip), %%rax; pushq %%rax; iretq; "
-                     "1: syscall; ud2"
+    __asm__ volatile("pushq $0x2b; pushq %1; pushq %0; pushq $0x33; lea 1f(%%rip), %%rax; "
+                     "pushq %%rax; iretq; 1: syscall; ud2"
                      : : "r"(flags), "r"(rsp) : "rax", "rcx", "r11", "memory");
 }
 
@@ -105,15 +112,20 @@ ATTACK(LoopRdtsc, "1: rdtsc; jmp 1b")
 ATTACK(LoopClflush, "1: clflush -64(%%rsp); jmp 1b")
 ATTACK(LoopLock, "1: lock incq -64(%%rsp); jmp 1b")
 
+/* clang-format on */
+
 /* ---- State left behind --------------------------------------------------------------------- */
 
 HL_FUNCTION(void, LeaveMxcsr, ())
 {
-    uint32_t all = 0xffbf & ~0x1f80u;   /* every exception unmasked, flush to zero */
+    uint32_t all = 0xffbf & ~0x1f80u; /* every exception unmasked, flush to zero */
 
     __asm__ volatile("ldmxcsr %0" : : "m"(all));
 }
-HL_FUNCTION(f64, Divide, (f64, a, f64, b)) { return a / b; }
+HL_FUNCTION(f64, Divide, (f64, a, f64, b))
+{
+    return a / b;
+}
 
 /* ---- Frames: the guest talks past its runtime ------------------------------------------------ */
 
@@ -129,15 +141,29 @@ static void send(const struct hl_frame *frame, const void *rest, size_t size)
 
 HL_FUNCTION(void, Frame, (u32, kind, u32, depth, u32, index, u32, count, u64, size, bytes, rest))
 {
-    const struct hl_frame frame = {.kind = kind, .depth = depth, .index = index, .count = count,
-                                   .size = size};
+    const struct hl_frame frame = {
+        .kind = kind, .depth = depth, .index = index, .count = count, .size = size};
 
     send(&frame, rest.data, rest.len);
 }
 
 /* A gate call without a frame: the request's bytes are still what they were. */
-HL_FUNCTION(void, BareGate, ()) { ((void (*)(void))(uintptr_t)HL_GATE)(); }
-HL_FUNCTION(void, GateMiddle, ()) { ((void (*)(void))(uintptr_t)(HL_GATE + 1))(); }
-HL_FUNCTION(u32, ReadByte, (u64, address)) { return *(volatile uint8_t *)(uintptr_t)address; }
-HL_FUNCTION(void, WriteByte, (u64, address)) { *(volatile uint8_t *)(uintptr_t)address = 0; }
-HL_FUNCTION(void, Nothing, ()) { }
+HL_FUNCTION(void, BareGate, ())
+{
+    ((void (*)(void))(uintptr_t)HL_GATE)();
+}
+HL_FUNCTION(void, GateMiddle, ())
+{
+    ((void (*)(void))(uintptr_t)(HL_GATE + 1))();
+}
+HL_FUNCTION(u32, ReadByte, (u64, address))
+{
+    return *(volatile uint8_t *)(uintptr_t)address;
+}
+HL_FUNCTION(void, WriteByte, (u64, address))
+{
+    *(volatile uint8_t *)(uintptr_t)address = 0;
+}
+HL_FUNCTION(void, Nothing, ())
+{
+}

@@ -7,19 +7,49 @@
 
 /* ---- Every type, both ways ---------------------------------------------------- */
 
-HL_FUNCTION(void, Nothing, ()) { }
-HL_FUNCTION(bool, EchoBool, (bool, x)) { return x; }
-HL_FUNCTION(i32, EchoI32, (i32, x)) { return x; }
-HL_FUNCTION(u32, EchoU32, (u32, x)) { return x; }
-HL_FUNCTION(i64, EchoI64, (i64, x)) { return x; }
-HL_FUNCTION(u64, EchoU64, (u64, x)) { return x; }
-HL_FUNCTION(f32, EchoF32, (f32, x)) { return x; }
-HL_FUNCTION(f64, EchoF64, (f64, x)) { return x; }
-HL_FUNCTION(str, EchoStr, (str, x)) { return x; }
-HL_FUNCTION(bytes, EchoBytes, (bytes, x)) { return x; }
+HL_FUNCTION(void, Nothing, ())
+{
+}
+HL_FUNCTION(bool, EchoBool, (bool, x))
+{
+    return x;
+}
+HL_FUNCTION(i32, EchoI32, (i32, x))
+{
+    return x;
+}
+HL_FUNCTION(u32, EchoU32, (u32, x))
+{
+    return x;
+}
+HL_FUNCTION(i64, EchoI64, (i64, x))
+{
+    return x;
+}
+HL_FUNCTION(u64, EchoU64, (u64, x))
+{
+    return x;
+}
+HL_FUNCTION(f32, EchoF32, (f32, x))
+{
+    return x;
+}
+HL_FUNCTION(f64, EchoF64, (f64, x))
+{
+    return x;
+}
+HL_FUNCTION(str, EchoStr, (str, x))
+{
+    return x;
+}
+HL_FUNCTION(bytes, EchoBytes, (bytes, x))
+{
+    return x;
+}
 
-HL_FUNCTION(u64, Sum16, (i32, a, i32, b, i32, c, i32, d, i32, e, i32, f, i32, g, i32, h,
-                         u64, i, u64, j, u64, k, u64, l, u64, m, u64, n, u64, o, u64, p))
+HL_FUNCTION(u64, Sum16,
+            (i32, a, i32, b, i32, c, i32, d, i32, e, i32, f, i32, g, i32, h, u64, i, u64, j, u64, k,
+             u64, l, u64, m, u64, n, u64, o, u64, p))
 {
     return (uint64_t)(a + b + c + d + e + f + g + h) + i + j + k + l + m + n + o + p;
 }
@@ -60,8 +90,14 @@ HL_FUNCTION(u64, SumBytes, (bytes, x))
 /* ---- Printing --------------------------------------------------------------------- */
 
 HL_IMPORT(i32, HostPrint, (str, text))
-HL_FUNCTION(i32, Print, (str, text)) { return HostPrint(text); }
-HL_FUNCTION(i32, PrintLine, (str, text)) { return hl_print(text) ? -1 : (int32_t)strlen(text); }
+HL_FUNCTION(i32, Print, (str, text))
+{
+    return HostPrint(text);
+}
+HL_FUNCTION(i32, PrintLine, (str, text))
+{
+    return hl_print(text) ? -1 : (int32_t)strlen(text);
+}
 
 #define PRINT(...) \
     do { \
@@ -69,8 +105,14 @@ HL_FUNCTION(i32, PrintLine, (str, text)) { return hl_print(text) ? -1 : (int32_t
         snprintf(line, sizeof line, __VA_ARGS__); \
         return HostPrint(line); \
     } while (0)
-HL_FUNCTION(i32, PrintNone, ()) { PRINT("Message:.\n"); }
-HL_FUNCTION(i32, PrintTwoArgs, (str, a, i32, b)) { PRINT("Message: arg1:%s arg2:%d.\n", a, b); }
+HL_FUNCTION(i32, PrintNone, ())
+{
+    PRINT("Message:.\n");
+}
+HL_FUNCTION(i32, PrintTwoArgs, (str, a, i32, b))
+{
+    PRINT("Message: arg1:%s arg2:%d.\n", a, b);
+}
 HL_FUNCTION(i32, PrintThreeArgs, (str, a, i32, b, i64, c))
 {
     PRINT("Message: arg1:%s arg2:%d arg3:%lld.\n", a, b, (long long)c);
@@ -80,8 +122,9 @@ HL_FUNCTION(i32, PrintSixArgs, (str, a, i32, b, i64, c, str, d, str, e, bool, f)
     PRINT("Message: arg1:%s arg2:%d arg3:%lld arg4:%s arg5:%s arg6:%s.\n", a, b, (long long)c, d, e,
           f ? "true" : "false");
 }
-HL_FUNCTION(i32, PrintElevenArgs, (str, a, i32, b, i64, c, str, d, str, e, bool, f, bool, g,
-                                   u32, h, u64, i, i32, j, f32, k))
+HL_FUNCTION(i32, PrintElevenArgs,
+            (str, a, i32, b, i64, c, str, d, str, e, bool, f, bool, g, u32, h, u64, i, i32, j, f32,
+             k))
 {
     PRINT("Message: arg1:%s arg2:%d arg3:%lld arg4:%s arg5:%s arg6:%s arg7:%s arg8:%u arg9:%llu "
           "arg10:%d arg11:%.3f.\n",
@@ -144,7 +187,10 @@ static __attribute__((noinline)) uint32_t recurse(uint32_t depth)
     buffer[depth % sizeof buffer] = 1;
     return depth == UINT32_MAX ? 0 : recurse(depth + 1) + buffer[depth % sizeof buffer];
 }
-HL_FUNCTION(u32, StackOverflow, ()) { return recurse(0); }
+HL_FUNCTION(u32, StackOverflow, ())
+{
+    return recurse(0);
+}
 
 static __attribute__((noinline)) void overrun(volatile uint8_t *p, uint32_t size)
 {
@@ -161,20 +207,44 @@ HL_FUNCTION(void, BufferOverrun, ())
 }
 
 static int32_t counter;
-HL_FUNCTION(i32, Count, ()) { return ++counter; }
+HL_FUNCTION(i32, Count, ())
+{
+    return ++counter;
+}
 
 /* ---- Dying ---------------------------------------------------------------------------- */
 
-HL_FUNCTION(void, Abort, (i32, code)) { hl_abort(code, NULL); }
-HL_FUNCTION(void, AbortText, (i32, code, str, text)) { hl_abort(code, text); }
-HL_FUNCTION(void, LibcAbort, ()) { abort(); }
-HL_FUNCTION(void, Fail, (i32, code, str, text)) { hl_fail(call, code, text); }
+HL_FUNCTION(void, Abort, (i32, code))
+{
+    hl_abort(code, NULL);
+}
+HL_FUNCTION(void, AbortText, (i32, code, str, text))
+{
+    hl_abort(code, text);
+}
+HL_FUNCTION(void, LibcAbort, ())
+{
+    abort();
+}
+HL_FUNCTION(void, Fail, (i32, code, str, text))
+{
+    hl_fail(call, code, text);
+}
 
-HL_FUNCTION(void, Halt, ()) { __asm__ volatile("hlt"); }
-HL_FUNCTION(void, WriteCode, ()) { *(volatile uint8_t *)(uintptr_t)hl_thunk_Nothing = 0xc3; }
+HL_FUNCTION(void, Halt, ())
+{
+    __asm__ volatile("hlt");
+}
+HL_FUNCTION(void, WriteCode, ())
+{
+    *(volatile uint8_t *)(uintptr_t)hl_thunk_Nothing = 0xc3;
+}
 
 static uint8_t data_target[] = {0xc3};
-HL_FUNCTION(void, ExecuteData, ()) { ((void (*)(void))(uintptr_t)data_target)(); }
+HL_FUNCTION(void, ExecuteData, ())
+{
+    ((void (*)(void))(uintptr_t)data_target)();
+}
 HL_FUNCTION(void, ExecuteStack, ())
 {
     volatile uint8_t code[] = {0xc3};
@@ -188,10 +258,22 @@ HL_FUNCTION(void, ExecuteHeap, ())
     code[0] = 0xc3;
     ((void (*)(void))(uintptr_t)code)();
 }
-HL_FUNCTION(void, NullPointer, ()) { *(volatile int *)(uintptr_t)(call ? 0 : 8) = 1; }
-HL_FUNCTION(void, WriteAt, (u64, address)) { *(volatile uint8_t *)(uintptr_t)address = 1; }
-HL_FUNCTION(u32, ReadAt, (u64, address)) { return *(volatile uint8_t *)(uintptr_t)address; }
-HL_FUNCTION(void, JumpTo, (u64, address)) { ((void (*)(void))(uintptr_t)address)(); }
+HL_FUNCTION(void, NullPointer, ())
+{
+    *(volatile int *)(uintptr_t)(call ? 0 : 8) = 1;
+}
+HL_FUNCTION(void, WriteAt, (u64, address))
+{
+    *(volatile uint8_t *)(uintptr_t)address = 1;
+}
+HL_FUNCTION(u32, ReadAt, (u64, address))
+{
+    return *(volatile uint8_t *)(uintptr_t)address;
+}
+HL_FUNCTION(void, JumpTo, (u64, address))
+{
+    ((void (*)(void))(uintptr_t)address)();
+}
 HL_FUNCTION(i32, DivideByZero, (i32, by))
 {
     int32_t result;
@@ -199,9 +281,19 @@ HL_FUNCTION(i32, DivideByZero, (i32, by))
     __asm__ volatile("cltd; idivl %2" : "=a"(result) : "a"(1), "r"(by) : "edx", "cc");
     return result;
 }
-HL_FUNCTION(void, Undefined, ()) { __asm__ volatile("ud2"); }
-HL_FUNCTION(void, Breakpoint, ()) { __asm__ volatile("int3"); }
-HL_FUNCTION(void, Spin, ()) { for (;;) __asm__ volatile("pause"); }
+HL_FUNCTION(void, Undefined, ())
+{
+    __asm__ volatile("ud2");
+}
+HL_FUNCTION(void, Breakpoint, ())
+{
+    __asm__ volatile("int3");
+}
+HL_FUNCTION(void, Spin, ())
+{
+    for (;;)
+        __asm__ volatile("pause");
+}
 HL_FUNCTION(void, SpinFor, (u64, rounds))
 {
     uint64_t i;
@@ -235,7 +327,10 @@ HL_FUNCTION(i32, CallWrongType, ())
 
 /* ---- Logging, identity ------------------------------------------------------------------------ */
 
-HL_FUNCTION(void, Log, (u32, level, str, text)) { hl_log_write(level, text, "simple.c", 7); }
+HL_FUNCTION(void, Log, (u32, level, str, text))
+{
+    hl_log_write(level, text, "simple.c", 7);
+}
 HL_FUNCTION(void, LogMany, (u32, level, u32, lines))
 {
     uint32_t i;
@@ -243,8 +338,14 @@ HL_FUNCTION(void, LogMany, (u32, level, u32, lines))
     for (i = 0; i < lines; i++)
         hl_log_write(level, "line", "simple.c", i);
 }
-HL_FUNCTION(bool, LogEnabled, (u32, level)) { return hl_log_enabled(level); }
-HL_FUNCTION(u64, Generation, ()) { return hl_generation(); }
+HL_FUNCTION(bool, LogEnabled, (u32, level))
+{
+    return hl_log_enabled(level);
+}
+HL_FUNCTION(u64, Generation, ())
+{
+    return hl_generation();
+}
 HL_FUNCTION(bytes, Random, (u32, size))
 {
     hl_span out = {hl_call_alloc(call, size), size};

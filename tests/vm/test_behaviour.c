@@ -10,12 +10,13 @@ struct row {
     hl_value args[11];
     uint32_t count;
     hl_status status;
-    hl_value ret;           /* of HL_OK */
-    int32_t code;           /* of E_FAILED, E_ABORT */
-    uint32_t vector;        /* of E_FAULT */
-    const char *text;       /* part of the error */
+    hl_value ret;     /* of HL_OK */
+    int32_t code;     /* of E_FAILED, E_ABORT */
+    uint32_t vector;  /* of E_FAULT */
+    const char *text; /* part of the error */
 };
 
+/* clang-format off */
 #define S(text) {HL_STR, sizeof(text) - 1, {.str = text}}
 #define I32(x) {HL_I32, 0, {.i32 = x}}
 #define U32(x) {HL_U32, 0, {.u32 = x}}
@@ -90,6 +91,7 @@ static const struct row rows[] = {
     DIES("Halt", HL_E_FAULT, 0, 13, "general protection (#GP)", 0, VOID),
     DIES("Breakpoint", HL_E_FAULT, 0, 3, "breakpoint (#BP)", 0, VOID),
 };
+/* clang-format on */
 
 static void check_value(const struct row *row, const hl_value *found)
 {
@@ -178,8 +180,8 @@ TEST(behaviour_of_bad_values)
 
     vm_expect(HL_E_INVALID, "EchoStr: argument 1: NULL pointer", box, "EchoStr", ARGS(hl_str(NULL)),
               NULL);
-    vm_expect(HL_E_INVALID, "holds a NUL or invalid UTF-8", box, "EchoStr", ARGS(hl_strn("a\0b", 3)),
-              NULL);
+    vm_expect(HL_E_INVALID, "holds a NUL or invalid UTF-8", box, "EchoStr",
+              ARGS(hl_strn("a\0b", 3)), NULL);
     vm_expect(HL_E_INVALID, "holds a NUL or invalid UTF-8", box, "EchoStr", ARGS(hl_str("\xff")),
               NULL);
     vm_expect(HL_E_INVALID, "longer than 2 GiB - 1", box, "EchoBytes",
@@ -195,7 +197,7 @@ TEST(behaviour_of_large_messages)
 {
     hl_config config = {.struct_size = sizeof config, .message_size = 1 << 20};
     hl_sandbox *box = vm_box("simple", NULL, &config);
-    const uint32_t most = (1 << 20) - 64 - 16 - 1;  /* head, slot, the NUL */
+    const uint32_t most = (1 << 20) - 64 - 16 - 1; /* head, slot, the NUL */
     uint8_t *data = calloc(1, most + 1);
     hl_value ret;
 

@@ -4,14 +4,38 @@
 
 #include "vm.h"
 
-HL_FUNCTION(void, HostVoid, ()) { (void)call; }
-HL_FUNCTION(bool, HostBool, (bool, x)) { return !x; }
-HL_FUNCTION(i32, HostI32, (i32, x)) { return x + 1; }
-HL_FUNCTION(u32, HostU32, (u32, x)) { return x + 1; }
-HL_FUNCTION(i64, HostI64, (i64, x)) { return x + 1; }
-HL_FUNCTION(u64, HostU64, (u64, x)) { return x + 1; }
-HL_FUNCTION(f32, HostF32, (f32, x)) { return x * 2; }
-HL_FUNCTION(f64, HostF64, (f64, x)) { return x * 2; }
+HL_FUNCTION(void, HostVoid, ())
+{
+    (void)call;
+}
+HL_FUNCTION(bool, HostBool, (bool, x))
+{
+    return !x;
+}
+HL_FUNCTION(i32, HostI32, (i32, x))
+{
+    return x + 1;
+}
+HL_FUNCTION(u32, HostU32, (u32, x))
+{
+    return x + 1;
+}
+HL_FUNCTION(i64, HostI64, (i64, x))
+{
+    return x + 1;
+}
+HL_FUNCTION(u64, HostU64, (u64, x))
+{
+    return x + 1;
+}
+HL_FUNCTION(f32, HostF32, (f32, x))
+{
+    return x * 2;
+}
+HL_FUNCTION(f64, HostF64, (f64, x))
+{
+    return x * 2;
+}
 HL_FUNCTION(str, HostStr, (str, x))
 {
     size_t len = strlen(x);
@@ -27,7 +51,7 @@ HL_FUNCTION(bytes, HostBytes, (bytes, x))
     uint32_t i;
 
     for (i = 0; i < x.len; i++)
-        data[i] = (uint8_t)~((const uint8_t *)x.data)[i];
+        data[i] = (uint8_t) ~((const uint8_t *)x.data)[i];
     return (hl_span){data, x.len};
 }
 HL_FUNCTION(i32, HostFail, (i32, code, str, text))
@@ -40,7 +64,7 @@ HL_FUNCTION(i32, HostFail, (i32, code, str, text))
 /* What HostNest does depends on its user pointer. */
 struct nest {
     int32_t deepest;
-    hl_status status;       /* of the nested call */
+    hl_status status; /* of the nested call */
     char text[480];
     bool destroy, die;
 };
@@ -72,9 +96,9 @@ static struct nest nest;
 static hl_host *full_host(void)
 {
     const hl_host_function table[] = {
-        HL_ENTRY(HostVoid, NULL), HL_ENTRY(HostBool, NULL), HL_ENTRY(HostI32, NULL),
-        HL_ENTRY(HostU32, NULL), HL_ENTRY(HostI64, NULL), HL_ENTRY(HostU64, NULL),
-        HL_ENTRY(HostF32, NULL), HL_ENTRY(HostF64, NULL), HL_ENTRY(HostStr, NULL),
+        HL_ENTRY(HostVoid, NULL),  HL_ENTRY(HostBool, NULL), HL_ENTRY(HostI32, NULL),
+        HL_ENTRY(HostU32, NULL),   HL_ENTRY(HostI64, NULL),  HL_ENTRY(HostU64, NULL),
+        HL_ENTRY(HostF32, NULL),   HL_ENTRY(HostF64, NULL),  HL_ENTRY(HostStr, NULL),
         HL_ENTRY(HostBytes, NULL), HL_ENTRY(HostFail, NULL), HL_ENTRY(HostNest, &nest),
     };
 
@@ -115,7 +139,8 @@ TEST(callback_failure_reaches_the_guest)
     hl_sandbox *box = full_box(NULL);
     hl_error err;
 
-    vm_expect(HL_E_FAILED, "not today", box, "ViaFail", ARGS(hl_i32(77), hl_str("not today")), &err);
+    vm_expect(HL_E_FAILED, "not today", box, "ViaFail", ARGS(hl_i32(77), hl_str("not today")),
+              &err);
     CHECK_INT(err.code, 77);
     CHECK_INT(vm_call(box, "ViaFailHandled", ARGS(hl_i32(78), hl_str("nor tomorrow"))).as.i32, 78);
     CHECK_INT(hl_sandbox_state(box), HL_READY);
@@ -161,10 +186,17 @@ TEST(callback_names_what_is_missing)
 {
     const hl_host_function wrong[] = {
         {"HostVoid", "i32()", hl_thunk_HostVoid, NULL},
-        HL_ENTRY(HostBool, NULL), HL_ENTRY(HostI32, NULL), HL_ENTRY(HostU32, NULL),
-        HL_ENTRY(HostI64, NULL), HL_ENTRY(HostU64, NULL), HL_ENTRY(HostF32, NULL),
-        HL_ENTRY(HostF64, NULL), HL_ENTRY(HostStr, NULL), HL_ENTRY(HostBytes, NULL),
-        HL_ENTRY(HostFail, NULL), HL_ENTRY(HostNest, &nest),
+        HL_ENTRY(HostBool, NULL),
+        HL_ENTRY(HostI32, NULL),
+        HL_ENTRY(HostU32, NULL),
+        HL_ENTRY(HostI64, NULL),
+        HL_ENTRY(HostU64, NULL),
+        HL_ENTRY(HostF32, NULL),
+        HL_ENTRY(HostF64, NULL),
+        HL_ENTRY(HostStr, NULL),
+        HL_ENTRY(HostBytes, NULL),
+        HL_ENTRY(HostFail, NULL),
+        HL_ENTRY(HostNest, &nest),
     };
     hl_guest *guest = vm_guest("callback");
     hl_host *host;

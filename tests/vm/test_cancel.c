@@ -213,7 +213,7 @@ TEST(cancel_deadline_is_per_call)
         CHECK_INT(vm_call(box, "Count", NONE).as.i32, i);
         usleep(10000);
     }
-    usleep(400000);     /* the watcher goes to sleep */
+    usleep(400000); /* the watcher goes to sleep */
     CHECK_INT(vm_call(box, "Count", NONE).as.i32, 51);
     vm_expect(HL_E_DEADLINE, NULL, box, "Spin", NONE, NULL);
     hl_sandbox_destroy(box);
@@ -227,8 +227,8 @@ TEST(cancel_deadline_is_per_call)
 
 static struct {
     hl_interrupt *stop;
-    atomic_int round;           /* the call that may be cancelled; -1: none, over */
-    atomic_int stops;           /* that returned true */
+    atomic_int round; /* the call that may be cancelled; -1: none, over */
+    atomic_int stops; /* that returned true */
 } storm;
 
 static void *storm_thread(void *arg)

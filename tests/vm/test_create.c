@@ -148,10 +148,16 @@ TEST(create_checks_the_configuration)
 
 TEST(create_with_the_least_and_with_much)
 {
-    hl_config least = {.struct_size = sizeof least, .heap_size = 65536, .stack_size = 16384,
-                       .message_size = 65536, .call_depth = 1};
-    hl_config much = {.struct_size = sizeof much, .heap_size = 8ull << 30, .stack_size = 64 << 20,
-                      .message_size = 1ull << 30, .call_depth = 64};
+    hl_config least = {.struct_size = sizeof least,
+                       .heap_size = 65536,
+                       .stack_size = 16384,
+                       .message_size = 65536,
+                       .call_depth = 1};
+    hl_config much = {.struct_size = sizeof much,
+                      .heap_size = 8ull << 30,
+                      .stack_size = 64 << 20,
+                      .message_size = 1ull << 30,
+                      .call_depth = 64};
     hl_sandbox *box = vm_box("simple", NULL, &least);
 
     CHECK_INT(vm_call(box, "MallocFree", ARGS(hl_u64(32768))).as.u64, 32768);
@@ -291,7 +297,7 @@ TEST_SLOW(create_leaves_nothing_behind)
             maps[k]++;
         fclose(file);
     }
-    CHECK_INT(fds[1], fds[0]);      /* the next free descriptor is the same */
+    CHECK_INT(fds[1], fds[0]); /* the next free descriptor is the same */
     CHECK(maps[1] <= maps[0] + 2);
     hl_guest_release(guest);
 }

@@ -11,15 +11,17 @@ enum { M_OK = 1, M_FAULT = 2, M_PROTOCOL = 4, M_DEADLINE = 8 };
 struct attack {
     const char *function;
     int allowed;
-    int32_t vector;         /* of a fault; -1: any */
+    int32_t vector; /* of a fault; -1: any */
 };
 
+/* clang-format off */
 static const struct attack attacks[] = {
     {"InGate", M_PROTOCOL, 0}, {"InGate16", M_FAULT, 13}, {"InGate32", M_FAULT, 13},
     {"OutGate16", M_FAULT, 13}, {"OutGate32", M_FAULT, 13}, {"InsGate", M_PROTOCOL | M_FAULT, -1},
     
     /* KVM reports string output of single bytes as what the gate does. */
-    {"OutsGate", M_PROTOCOL | M_FAULT | M_OK, -1}, {"OutsGateOnce", M_PROTOCOL | M_FAULT | M_OK, -1},
+    {"OutsGate", M_PROTOCOL | M_FAULT | M_OK, -1},
+    {"OutsGateOnce", M_PROTOCOL | M_FAULT | M_OK, -1},
     {"OutReport", M_FAULT, 13}, {"OutReport16", M_FAULT, 13},
     {"Cli", M_FAULT, 13}, {"Sti", M_FAULT, 13}, {"Wbinvd", M_FAULT, 13}, {"Invd", M_FAULT, 13},
     {"Invlpg", M_FAULT, 13}, {"Rdmsr", M_FAULT, 13}, {"Wrmsr", M_FAULT, 13},
@@ -43,11 +45,15 @@ static const struct attack attacks[] = {
     {"LoopLock", M_DEADLINE, 0},
     {"BareGate", M_PROTOCOL | M_OK, -1}, {"GateMiddle", M_FAULT | M_PROTOCOL, -1},
 };
+/* clang-format on */
 
 static int meaning(hl_status status)
 {
-    return status == HL_OK ? M_OK : status == HL_E_FAULT ? M_FAULT
-         : status == HL_E_PROTOCOL ? M_PROTOCOL : status == HL_E_DEADLINE ? M_DEADLINE : 0;
+    return status == HL_OK           ? M_OK
+           : status == HL_E_FAULT    ? M_FAULT
+           : status == HL_E_PROTOCOL ? M_PROTOCOL
+           : status == HL_E_DEADLINE ? M_DEADLINE
+                                     : 0;
 }
 
 static hl_sandbox *hostile(void)
@@ -95,8 +101,8 @@ TEST_SLOW(hostile_instructions)
         err = attack(attacks[i].allowed, attacks[i].function, NONE);
         if (err.status == HL_E_FAULT && attacks[i].vector >= 0 &&
             (int32_t)err.vector != attacks[i].vector)
-            FAIL("%s: vector %u, wanted %d: %s", attacks[i].function, err.vector,
-                 attacks[i].vector, err.text);
+            FAIL("%s: vector %u, wanted %d: %s", attacks[i].function, err.vector, attacks[i].vector,
+                 err.text);
         CHECK_INT(vm_call(bystander, "Count", NONE).as.i32, (int)i + 1);
     }
     CHECK_INT(open_files(), files);
@@ -105,8 +111,8 @@ TEST_SLOW(hostile_instructions)
 
 TEST(hostile_ports)
 {
-    static const uint32_t ports[] = {0, 0x20, 0x60, 0x70, 0x7f, 0x81, 0x82, 0xff, 0x100, 0x3f8,
-                                     0x402, 0xcf8, 0xcfc, 0x5658, 0xffff};
+    static const uint32_t ports[] = {0,     0x20,  0x60,  0x70,  0x7f,  0x81,   0x82,  0xff,
+                                     0x100, 0x3f8, 0x402, 0xcf8, 0xcfc, 0x5658, 0xffff};
     hl_error err;
     size_t i;
 
@@ -139,8 +145,8 @@ TEST_SLOW(hostile_int_n)
  * area, then syscall; afterwards the guest is dead and the host is not. */
 TEST(hostile_iret_flags)
 {
-    static const uint64_t flags[] = {0x2, 0x102, 0x4002, 0x40002, 0x10002, 0x44102, 0x200002,
-                                     0x3002, 0x20002, 0x402, 0x254d02};
+    static const uint64_t flags[] = {0x2,      0x102,  0x4002,  0x40002, 0x10002, 0x44102,
+                                     0x200002, 0x3002, 0x20002, 0x402,   0x254d02};
     static const uint64_t stacks[] = {0x600000004000, 0x600000000800, 0x600000001800,
                                       0x600000003ff8, 0x7fffffffffff, 0x8000000000000000};
     size_t i, k;
@@ -210,7 +216,10 @@ static void broken_frame(const char *rule, const hl_value args[], uint32_t count
 
 TEST(hostile_frames)
 {
-    struct { uint32_t type, len; uint64_t word; } slot = {HL_STR, 5, 80};
+    struct {
+        uint32_t type, len;
+        uint64_t word;
+    } slot = {HL_STR, 5, 80};
     uint8_t big[32] = "................hello";
 
     broken_frame("frame of kind 0", FRAME(0, 1, 0, 0, 64, "", 0));
@@ -235,7 +244,8 @@ TEST(hostile_frames)
     broken_frame("a malformed import frame", FRAME(8, 1, 0, 0, 64, "", 0));
     broken_frame("Frame returned 1 values", FRAME(3, 1, 0, 1, 96, memcpy(big, &slot, 16), 32));
     slot.len = 0x7fffffff;
-    broken_frame("value reaches beyond its frame", FRAME(3, 1, 0, 1, 96, memcpy(big, &slot, 16), 32));
+    broken_frame("value reaches beyond its frame",
+                 FRAME(3, 1, 0, 1, 96, memcpy(big, &slot, 16), 32));
     slot.len = UINT32_MAX;
     broken_frame("longer than 2 GiB - 1", FRAME(3, 1, 0, 1, 96, memcpy(big, &slot, 16), 32));
     slot.len = 5;

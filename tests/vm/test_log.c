@@ -24,8 +24,8 @@ static void keep(void *user, const hl_log_record *record)
 
 static hl_sandbox *log_box(struct seen *seen, hl_level level)
 {
-    hl_config config = {.struct_size = sizeof config, .log = keep, .log_user = seen,
-                        .log_level = level};
+    hl_config config = {
+        .struct_size = sizeof config, .log = keep, .log_user = seen, .log_level = level};
 
     return vm_box("simple", NULL, &config);
 }

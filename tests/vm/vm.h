@@ -19,7 +19,8 @@ void vm_expect(hl_status status, const char *text, hl_sandbox *box, const char *
 /* Expects it to succeed. */
 hl_value vm_call(hl_sandbox *box, const char *function, const hl_value args[], uint32_t count);
 
-#define ARGS(...) (const hl_value[]){__VA_ARGS__}, \
-    (uint32_t)(sizeof((hl_value[]){__VA_ARGS__}) / sizeof(hl_value))
+#define ARGS(...) \
+    (const hl_value[]){__VA_ARGS__}, \
+        (uint32_t)(sizeof((hl_value[]){__VA_ARGS__}) / sizeof(hl_value))
 #define NONE NULL, 0
 #endif

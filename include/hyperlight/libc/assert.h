@@ -19,8 +19,7 @@ extern "C" {
 #define static_assert _Static_assert
 #endif
 
-void hl__assert_failed(const char *condition, const char *file, int line)
-    __attribute__((noreturn));
+void hl__assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 
 #ifdef __cplusplus
 }

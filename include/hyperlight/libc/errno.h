@@ -10,7 +10,7 @@ extern "C" {
 #define EINVAL 22
 #define ERANGE 34
 
-extern int hl__errno;   /* a guest has one thread */
+extern int hl__errno; /* a guest has one thread */
 #define errno hl__errno
 
 #ifdef __cplusplus

@@ -19,15 +19,14 @@ extern "C" {
  * - %lc prints one byte, and a long double is printed as a double. */
 int snprintf(char *__restrict to, size_t size, const char *__restrict format, ...)
     __attribute__((format(printf, 3, 4)));
-int vsnprintf(char *__restrict to, size_t size, const char *__restrict format,
-              va_list args) __attribute__((format(printf, 3, 0)));
+int vsnprintf(char *__restrict to, size_t size, const char *__restrict format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 
 /* Each call hands its text to hl_print at once: no buffering, one exit per
  * call. The text must be UTF-8 and ends at its first NUL. EOF (-1) if the host
  * refuses it or the heap cannot hold it. */
 int printf(const char *__restrict format, ...) __attribute__((format(printf, 1, 2)));
-int vprintf(const char *__restrict format, va_list args)
-    __attribute__((format(printf, 1, 0)));
+int vprintf(const char *__restrict format, va_list args) __attribute__((format(printf, 1, 0)));
 int puts(const char *text);
 int putchar(int c);
 

@@ -35,8 +35,7 @@ long long strtoll(const char *__restrict text, char **__restrict end, int base);
 unsigned long long strtoull(const char *__restrict text, char **__restrict end, int base);
 
 /* In place, O(n log n) whatever the input, not stable. */
-void qsort(void *items, size_t count, size_t size,
-           int (*compare)(const void *, const void *));
+void qsort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
 void *bsearch(const void *key, const void *items, size_t count, size_t size,
               int (*compare)(const void *, const void *));
 

@@ -32,8 +32,7 @@ char *strstr(const char *text, const char *part);
 size_t strspn(const char *text, const char *accept);
 size_t strcspn(const char *text, const char *reject);
 char *strpbrk(const char *text, const char *accept);
-char *strtok_r(char *__restrict text, const char *__restrict separators,
-               char **__restrict state);
+char *strtok_r(char *__restrict text, const char *__restrict separators, char **__restrict state);
 
 /* From the heap, to be freed; NULL when it is exhausted. */
 char *strdup(const char *text);

@@ -4,9 +4,9 @@
 #define HL_GUEST_LIBC_ABORT_H
 
 enum {
-    HL__ABORT_CALLED = -1,  /* abort() */
-    HL__ABORT_ASSERT = -2,  /* a failed assert */
-    HL__ABORT_HEAP = -3     /* double free or damaged heap */
+    HL__ABORT_CALLED = -1, /* abort() */
+    HL__ABORT_ASSERT = -2, /* a failed assert */
+    HL__ABORT_HEAP = -3    /* double free or damaged heap */
 };
 
 #endif

@@ -8,12 +8,12 @@
 
 #include <string.h>
 
-#define LIMB 1000000000u    /* nine digits */
+#define LIMB 1000000000u /* nine digits */
 #define LIMB_DIGITS 9
 #define LIMBS (HL__DECIMAL_DIGITS / LIMB_DIGITS)
 
 struct big {
-    uint32_t limbs[LIMBS];  /* lowest first */
+    uint32_t limbs[LIMBS]; /* lowest first */
     int count;
 };
 
@@ -31,8 +31,7 @@ static void multiply(struct big *big, uint32_t factor)
 }
 
 /* times base^power; `step` is base^step_power, the largest that fits 32 bits. */
-static void multiply_power(struct big *big, uint32_t base, int power, uint32_t step,
-                           int step_power)
+static void multiply_power(struct big *big, uint32_t base, int power, uint32_t step, int step_power)
 {
     for (; power >= step_power; power -= step_power)
         multiply(big, step);
@@ -64,7 +63,7 @@ static void write_digits(struct hl__decimal *decimal, const struct big *big)
 
 void hl__decimal_from_double(struct hl__decimal *decimal, double value)
 {
-    struct big big = { .count = 0 };
+    struct big big = {.count = 0};
     uint64_t bits, mantissa;
     int exponent, shift;
 
@@ -78,7 +77,7 @@ void hl__decimal_from_double(struct hl__decimal *decimal, double value)
     if (exponent != 0)
         mantissa |= UINT64_C(1) << 52;
     else
-        exponent = 1;   /* subnormal */
+        exponent = 1; /* subnormal */
     exponent -= 1075;
     shift = __builtin_ctzll(mantissa);
     mantissa >>= shift;

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define HL__DECIMAL_DIGITS 792      /* no double has more than 767 */
+#define HL__DECIMAL_DIGITS 792 /* no double has more than 767 */
 
 /* d.ddd * 10^exponent, the digits as characters. The first and the last are not '0';
  * zero has no digits and exponent 0. */

@@ -20,11 +20,11 @@
 #include <string.h>
 
 #define ALIGNMENT 16u
-#define HEADER 16u              /* bytes of a header, the two fields before the links */
-#define BLOCK_MIN 32u           /* a free block holds its links in its payload */
+#define HEADER 16u    /* bytes of a header, the two fields before the links */
+#define BLOCK_MIN 32u /* a free block holds its links in its payload */
 #define RESERVE_MAX (UINT64_C(1) << 40)
 
-#define USED UINT64_C(1)        /* in size: handed out */
+#define USED UINT64_C(1) /* in size: handed out */
 #define PREV_MASK ((UINT64_C(1) << 48) - 1)
 
 /* Bins 0 to 63 hold one size each, a multiple of 16. Above, a doubling is cut in 8. */
@@ -38,9 +38,9 @@
 #define LOOKS 16u
 
 struct block {
-    uint64_t size;              /* bytes with the header; USED */
-    uint64_t prev;              /* size of the block before, 0: none; upper 16 bits: seal */
-    struct block *next_free;    /* only while free */
+    uint64_t size;           /* bytes with the header; USED */
+    uint64_t prev;           /* size of the block before, 0: none; upper 16 bits: seal */
+    struct block *next_free; /* only while free */
     struct block *prev_free;
 };
 
@@ -49,11 +49,11 @@ _Static_assert(sizeof(struct block) == BLOCK_MIN, "a free block holds its links"
 
 static struct {
     char *base;
-    char *top;                  /* end of the last block */
-    char *high;                 /* highest top there ever was */
+    char *top;  /* end of the last block */
+    char *high; /* highest top there ever was */
     char *end;
-    size_t last;                /* size of the block that ends at top, 0: none */
-    uint64_t map[MAP_WORDS];    /* one bit for each bin that is not empty */
+    size_t last;             /* size of the block that ends at top, 0: none */
+    uint64_t map[MAP_WORDS]; /* one bit for each bin that is not empty */
     struct block *bins[BINS];
 } heap;
 
@@ -124,8 +124,8 @@ static void check_header(const struct block *block)
 {
     size_t size = size_of(block), prev = prev_of(block);
 
-    if (block->prev != (prev | seal_for(block, block->size, prev)) ||
-        size < BLOCK_MIN || size > (size_t)(heap.top - (const char *)block) ||
+    if (block->prev != (prev | seal_for(block, block->size, prev)) || size < BLOCK_MIN ||
+        size > (size_t)(heap.top - (const char *)block) ||
         prev > (size_t)((const char *)block - heap.base))
         damaged("heap: damaged block header, or a block freed twice");
 }
@@ -158,16 +158,15 @@ static unsigned bin_of(size_t size)
     if (units < EXACT_BINS)
         return (unsigned)units;
     log = 63u - (unsigned)__builtin_clzll(units);
-    return EXACT_BINS + (log - 6) * CUTS +
-           (unsigned)(units >> (log - CUTS_LOG) & (CUTS - 1));
+    return EXACT_BINS + (log - 6) * CUTS + (unsigned)(units >> (log - CUTS_LOG) & (CUTS - 1));
 }
 
 static void check_link(const struct block *link)
 {
     uintptr_t at = (uintptr_t)link;
 
-    if (link != NULL && (at % ALIGNMENT != 0 || at < (uintptr_t)heap.base ||
-                         at >= (uintptr_t)heap.top))
+    if (link != NULL &&
+        (at % ALIGNMENT != 0 || at < (uintptr_t)heap.base || at >= (uintptr_t)heap.top))
         damaged("heap: a freed block was written to");
 }
 
@@ -322,7 +321,7 @@ static void trim(struct block *block, size_t size)
         return;
     set_header(block, size | USED, prev_of(block));
     tail = after(block);
-    if ((char *)tail + rest == heap.top) {  /* without touching it */
+    if ((char *)tail + rest == heap.top) { /* without touching it */
         heap.top = (char *)tail;
         heap.last = size;
         return;
@@ -344,7 +343,7 @@ static struct block *take(size_t size)
         block = take_from_top(size);
         if (block != NULL)
             return block;
-        block = find_in_bin(bin, size, SIZE_MAX);   /* nothing else is left */
+        block = find_in_bin(bin, size, SIZE_MAX); /* nothing else is left */
         if (block == NULL)
             return NULL;
     }
@@ -359,8 +358,7 @@ static struct block *block_of(void *payload)
     uintptr_t at = (uintptr_t)payload;
     struct block *block;
 
-    if (at % ALIGNMENT != 0 || at < (uintptr_t)heap.base + HEADER ||
-        at >= (uintptr_t)heap.top)
+    if (at % ALIGNMENT != 0 || at < (uintptr_t)heap.base + HEADER || at >= (uintptr_t)heap.top)
         damaged("heap: not an allocated block, or one freed twice");
     block = block_at((char *)payload - HEADER);
     check_header(block);
@@ -415,7 +413,7 @@ void *malloc(size_t size)
 
 void *calloc(size_t count, size_t size)
 {
-    char *written = heap.high;  /* from here on all is zero */
+    char *written = heap.high; /* from here on all is zero */
     size_t total;
     char *payload;
 
@@ -465,8 +463,8 @@ void *aligned_alloc(size_t alignment, size_t size)
     struct block *front, *block;
     uintptr_t at;
 
-    if (alignment == 0 || (alignment & (alignment - 1)) != 0 ||
-        alignment >= RESERVE_MAX || need == 0)
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0 || alignment >= RESERVE_MAX ||
+        need == 0)
         return NULL;
     if (alignment <= ALIGNMENT)
         return malloc(size);
@@ -475,7 +473,7 @@ void *aligned_alloc(size_t alignment, size_t size)
         return NULL;
     block = front;
     at = (uintptr_t)payload_of(front);
-    if (at % alignment != 0) {  /* cut off a free block in front */
+    if (at % alignment != 0) { /* cut off a free block in front */
         size_t total = size_of(front), cut;
 
         at = (at + BLOCK_MIN + alignment - 1) & ~(uintptr_t)(alignment - 1);

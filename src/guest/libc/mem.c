@@ -98,7 +98,7 @@ HL__KEEP_LOOP void *memcpy(void *restrict to, const void *restrict from, size_t 
 
 HL__KEEP_LOOP void *memmove(void *to, const void *from, size_t size)
 {
-    uintptr_t above = (uintptr_t)to - (uintptr_t)from;  /* wraps if below */
+    uintptr_t above = (uintptr_t)to - (uintptr_t)from; /* wraps if below */
 
     if (above < size)
         copy_down(to, from, size);
@@ -113,7 +113,7 @@ HL__KEEP_LOOP void *memset(void *to, int byte, size_t size)
 {
     unsigned char *at = to;
     uint64_t word = (unsigned char)byte * UINT64_C(0x0101010101010101);
-    u128 words = { word, word };
+    u128 words = {word, word};
 
     if (rep_wins(size)) {
         rep_fill(at, (unsigned char)byte, size);

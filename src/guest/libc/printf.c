@@ -36,8 +36,8 @@ void hl__sink_fill(struct hl__sink *sink, char c, size_t count)
     sink->room -= n;
 }
 
-size_t hl__sink_before(struct hl__sink *sink, const struct hl__spec *spec,
-                       const char *prefix, size_t body)
+size_t hl__sink_before(struct hl__sink *sink, const struct hl__spec *spec, const char *prefix,
+                       size_t body)
 {
     size_t size = strlen(prefix) + body;
     size_t pad = size < (size_t)spec->width ? (size_t)spec->width - size : 0;
@@ -78,12 +78,23 @@ static void read_flags(struct hl__spec *spec, const char **at)
 {
     for (;; ++*at) {
         switch (**at) {
-        case '-': spec->left = true; break;
-        case '+': spec->plus = true; break;
-        case ' ': spec->space = true; break;
-        case '#': spec->alternate = true; break;
-        case '0': spec->zero = true; break;
-        default: return;
+        case '-':
+            spec->left = true;
+            break;
+        case '+':
+            spec->plus = true;
+            break;
+        case ' ':
+            spec->space = true;
+            break;
+        case '#':
+            spec->alternate = true;
+            break;
+        case '0':
+            spec->zero = true;
+            break;
+        default:
+            return;
         }
     }
 }
@@ -109,7 +120,7 @@ static bool read_sizes(struct hl__spec *spec, const char **at, struct args *args
     ++*at;
     if (**at == '*') {
         ++*at;
-        spec->precision = va_arg(args->list, int);  /* negative: as if not given */
+        spec->precision = va_arg(args->list, int); /* negative: as if not given */
         return spec->width >= 0;
     }
     spec->precision = read_number(at);
@@ -128,12 +139,18 @@ static enum hl__length read_length(const char **at)
         return c == 'h' ? HL__LENGTH_HH : HL__LENGTH_LL;
     }
     switch (c) {
-    case 'h': return HL__LENGTH_H;
-    case 'l': return HL__LENGTH_L;
-    case 'z': return HL__LENGTH_Z;
-    case 'j': return HL__LENGTH_J;
-    case 't': return HL__LENGTH_T;
-    default: return HL__LENGTH_LONG_DOUBLE;
+    case 'h':
+        return HL__LENGTH_H;
+    case 'l':
+        return HL__LENGTH_L;
+    case 'z':
+        return HL__LENGTH_Z;
+    case 'j':
+        return HL__LENGTH_J;
+    case 't':
+        return HL__LENGTH_T;
+    default:
+        return HL__LENGTH_LONG_DOUBLE;
     }
 }
 
@@ -142,38 +159,55 @@ static enum hl__length read_length(const char **at)
 static int64_t signed_arg(enum hl__length length, struct args *args)
 {
     switch (length) {
-    case HL__LENGTH_HH: return (signed char)va_arg(args->list, int);
-    case HL__LENGTH_H: return (short)va_arg(args->list, int);
-    case HL__LENGTH_L: return va_arg(args->list, long);
-    case HL__LENGTH_LL: return va_arg(args->list, long long);
+    case HL__LENGTH_HH:
+        return (signed char)va_arg(args->list, int);
+    case HL__LENGTH_H:
+        return (short)va_arg(args->list, int);
+    case HL__LENGTH_L:
+        return va_arg(args->list, long);
+    case HL__LENGTH_LL:
+        return va_arg(args->list, long long);
     case HL__LENGTH_Z:
-    case HL__LENGTH_T: return va_arg(args->list, ptrdiff_t);
-    case HL__LENGTH_J: return va_arg(args->list, intmax_t);
-    default: return va_arg(args->list, int);
+    case HL__LENGTH_T:
+        return va_arg(args->list, ptrdiff_t);
+    case HL__LENGTH_J:
+        return va_arg(args->list, intmax_t);
+    default:
+        return va_arg(args->list, int);
     }
 }
 
 static uint64_t unsigned_arg(enum hl__length length, struct args *args)
 {
     switch (length) {
-    case HL__LENGTH_HH: return (unsigned char)va_arg(args->list, unsigned);
-    case HL__LENGTH_H: return (unsigned short)va_arg(args->list, unsigned);
-    case HL__LENGTH_L: return va_arg(args->list, unsigned long);
-    case HL__LENGTH_LL: return va_arg(args->list, unsigned long long);
+    case HL__LENGTH_HH:
+        return (unsigned char)va_arg(args->list, unsigned);
+    case HL__LENGTH_H:
+        return (unsigned short)va_arg(args->list, unsigned);
+    case HL__LENGTH_L:
+        return va_arg(args->list, unsigned long);
+    case HL__LENGTH_LL:
+        return va_arg(args->list, unsigned long long);
     case HL__LENGTH_Z:
-    case HL__LENGTH_T: return va_arg(args->list, size_t);
-    case HL__LENGTH_J: return va_arg(args->list, uintmax_t);
-    default: return va_arg(args->list, unsigned);
+    case HL__LENGTH_T:
+        return va_arg(args->list, size_t);
+    case HL__LENGTH_J:
+        return va_arg(args->list, uintmax_t);
+    default:
+        return va_arg(args->list, unsigned);
     }
 }
 
 static unsigned base_of(char conversion)
 {
     switch (conversion) {
-    case 'o': return 8;
+    case 'o':
+        return 8;
     case 'x':
-    case 'X': return 16;
-    default: return 10;
+    case 'X':
+        return 16;
+    default:
+        return 10;
     }
 }
 
@@ -183,7 +217,7 @@ static void print_integer(struct hl__sink *sink, struct hl__spec spec, const cha
 {
     const char *set = spec.conversion == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
     unsigned base = base_of(spec.conversion);
-    char digits[24];    /* 22 octal ones at most */
+    char digits[24]; /* 22 octal ones at most */
     char *first = digits + sizeof digits;
     size_t count, zeros, after;
 
@@ -215,8 +249,7 @@ static void print_text(struct hl__sink *sink, const struct hl__spec *spec, const
         hl__sink_fill(sink, ' ', pad);
 }
 
-static void print_signed(struct hl__sink *sink, const struct hl__spec *spec,
-                         struct args *args)
+static void print_signed(struct hl__sink *sink, const struct hl__spec *spec, struct args *args)
 {
     int64_t value = signed_arg(spec->length, args);
     uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -224,8 +257,7 @@ static void print_signed(struct hl__sink *sink, const struct hl__spec *spec,
     print_integer(sink, *spec, hl__sign(spec, value < 0), magnitude);
 }
 
-static void print_unsigned(struct hl__sink *sink, const struct hl__spec *spec,
-                           struct args *args)
+static void print_unsigned(struct hl__sink *sink, const struct hl__spec *spec, struct args *args)
 {
     uint64_t value = unsigned_arg(spec->length, args);
     const char *prefix = "";
@@ -249,8 +281,7 @@ static void print_pointer(struct hl__sink *sink, struct hl__spec spec, struct ar
     print_integer(sink, spec, "0x", value);
 }
 
-static void print_string(struct hl__sink *sink, const struct hl__spec *spec,
-                         struct args *args)
+static void print_string(struct hl__sink *sink, const struct hl__spec *spec, struct args *args)
 {
     const char *text = va_arg(args->list, const char *);
     size_t size;
@@ -264,19 +295,17 @@ static void print_string(struct hl__sink *sink, const struct hl__spec *spec,
     print_text(sink, spec, text, size);
 }
 
-static void print_double(struct hl__sink *sink, const struct hl__spec *spec,
-                         struct args *args)
+static void print_double(struct hl__sink *sink, const struct hl__spec *spec, struct args *args)
 {
-    double value = spec->length == HL__LENGTH_LONG_DOUBLE
-                       ? (double)va_arg(args->list, long double)
-                       : va_arg(args->list, double);
+    double value = spec->length == HL__LENGTH_LONG_DOUBLE ? (double)va_arg(args->list, long double)
+                                                          : va_arg(args->list, double);
 
     hl__print_double(sink, spec, value);
 }
 
 /* What the library refuses or does not know: as it stands, its argument skipped. */
-static void print_literal(struct hl__sink *sink, const struct hl__spec *spec,
-                          struct args *args, const char *text, size_t size)
+static void print_literal(struct hl__sink *sink, const struct hl__spec *spec, struct args *args,
+                          const char *text, size_t size)
 {
     if (spec->conversion == 'n' || spec->conversion == 's') {
         (void)va_arg(args->list, void *);
@@ -302,21 +331,30 @@ static bool print_one(struct hl__sink *sink, const struct hl__spec *spec, struct
         c = (char)va_arg(args->list, int);
         print_text(sink, spec, &c, 1);
         return true;
-    case 'd': case 'i':
+    case 'd':
+    case 'i':
         print_signed(sink, spec, args);
         return true;
-    case 'u': case 'o': case 'x': case 'X':
+    case 'u':
+    case 'o':
+    case 'x':
+    case 'X':
         print_unsigned(sink, spec, args);
         return true;
     case 'p':
         print_pointer(sink, *spec, args);
         return true;
     case 's':
-        if (spec->length == HL__LENGTH_L)   /* wide characters */
+        if (spec->length == HL__LENGTH_L) /* wide characters */
             return false;
         print_string(sink, spec, args);
         return true;
-    case 'f': case 'F': case 'e': case 'E': case 'g': case 'G':
+    case 'f':
+    case 'F':
+    case 'e':
+    case 'E':
+    case 'g':
+    case 'G':
         print_double(sink, spec, args);
         return true;
     default:
@@ -328,7 +366,7 @@ static bool print_one(struct hl__sink *sink, const struct hl__spec *spec, struct
 static bool print_all(struct hl__sink *sink, const char *format, struct args *args)
 {
     while (*format != '\0') {
-        struct hl__spec spec = { 0 };
+        struct hl__spec spec = {0};
         const char *start = format;
 
         while (*format != '\0' && *format != '%')
@@ -354,7 +392,7 @@ static bool print_all(struct hl__sink *sink, const char *format, struct args *ar
 
 int vsnprintf(char *restrict to, size_t size, const char *restrict format, va_list list)
 {
-    struct hl__sink sink = { to, size > 0 ? size - 1 : 0, 0 };
+    struct hl__sink sink = {to, size > 0 ? size - 1 : 0, 0};
     struct args args;
     bool fits;
 

@@ -29,7 +29,7 @@ static void print_digits(struct hl__sink *sink, const struct hl__decimal *decima
 static void print_fixed(struct hl__sink *sink, const struct hl__spec *spec, const char *sign,
                         const struct hl__decimal *decimal)
 {
-    int64_t units = decimal->exponent;  /* index of the digit before the point */
+    int64_t units = decimal->exponent; /* index of the digit before the point */
     int64_t first = units < 0 ? units : 0;
     bool point = spec->precision > 0 || spec->alternate;
     size_t body = (size_t)(units - first) + 1 + point + (size_t)spec->precision;
@@ -56,8 +56,8 @@ static size_t write_exponent(char text[5], char e, int exponent)
     return n;
 }
 
-static void print_scientific(struct hl__sink *sink, const struct hl__spec *spec,
-                             const char *sign, const struct hl__decimal *decimal)
+static void print_scientific(struct hl__sink *sink, const struct hl__spec *spec, const char *sign,
+                             const struct hl__decimal *decimal)
 {
     bool upper = spec->conversion == 'E' || spec->conversion == 'G';
     bool point = spec->precision > 0 || spec->alternate;
@@ -88,7 +88,7 @@ static void print_general(struct hl__sink *sink, struct hl__spec *spec, const ch
     if (spec->alternate)
         used = significant;
     else if (used == 0)
-        used = 1;       /* zero is printed as one digit */
+        used = 1; /* zero is printed as one digit */
     spec->precision = used - 1 - (fixed ? exponent : 0);
     if (spec->precision < 0)
         spec->precision = 0;
@@ -124,17 +124,19 @@ void hl__print_double(struct hl__sink *sink, const struct hl__spec *asked, doubl
     if ((bits >> 52 & 0x7ff) == 0x7ff) {
         bool infinite = bits << 12 == 0;
 
-        print_not_finite(sink, &spec, sign, infinite ? (upper ? "INF" : "inf")
-                                                     : (upper ? "NAN" : "nan"));
+        print_not_finite(sink, &spec, sign,
+                         infinite ? (upper ? "INF" : "inf") : (upper ? "NAN" : "nan"));
         return;
     }
     hl__decimal_from_double(&decimal, value);
     switch (spec.conversion) {
-    case 'f': case 'F':
+    case 'f':
+    case 'F':
         hl__decimal_round(&decimal, (int64_t)decimal.exponent + 1 + spec.precision);
         print_fixed(sink, &spec, sign, &decimal);
         break;
-    case 'e': case 'E':
+    case 'e':
+    case 'E':
         hl__decimal_round(&decimal, (int64_t)spec.precision + 1);
         print_scientific(sink, &spec, sign, &decimal);
         break;

@@ -6,7 +6,7 @@
 
 struct array {
     unsigned char *items;
-    size_t size;        /* bytes of one item */
+    size_t size; /* bytes of one item */
     int (*compare)(const void *, const void *);
 };
 
@@ -47,10 +47,9 @@ static void sink(const struct array *array, size_t at, size_t count)
     }
 }
 
-void qsort(void *items, size_t count, size_t size,
-           int (*compare)(const void *, const void *))
+void qsort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
 {
-    struct array array = { items, size, compare };
+    struct array array = {items, size, compare};
 
     for (size_t at = count / 2; at > 0; at--)
         sink(&array, at - 1, count);

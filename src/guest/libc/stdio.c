@@ -44,7 +44,7 @@ int puts(const char *text)
 
 int putchar(int c)
 {
-    char text[2] = { (char)c, '\0' };
+    char text[2] = {(char)c, '\0'};
 
     return hl_print(text) < 0 ? EOF : (unsigned char)c;
 }

@@ -56,7 +56,7 @@ char *strstr(const char *text, const char *part)
 /* Length of the part of text whose characters all are, or all are not, in set. */
 static size_t span(const char *text, const char *set, bool wanted)
 {
-    uint64_t in[4] = { 0 };     /* one bit for each character */
+    uint64_t in[4] = {0}; /* one bit for each character */
     size_t n;
 
     for (; *set != '\0'; set++)

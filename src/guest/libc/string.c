@@ -21,7 +21,7 @@ HL__KEEP_LOOP HL__READS_WORDS size_t strlen(const char *text)
             return (size_t)(at - text);
     }
     w = (const void *)at;
-    while (((*w - ONES) & ~*w & HIGHS) == 0)    /* no byte of *w is zero */
+    while (((*w - ONES) & ~*w & HIGHS) == 0) /* no byte of *w is zero */
         w++;
     for (at = (const char *)w; *at != '\0'; at++)
         ;

@@ -10,7 +10,7 @@
 struct number {
     uint64_t magnitude;
     bool negative;
-    bool too_large;     /* the magnitude did not fit */
+    bool too_large; /* the magnitude did not fit */
 };
 
 /* Value of a digit, or 36 for what is none in any base. */
@@ -25,18 +25,15 @@ static unsigned digit_value(char c)
 
 static bool has_hex_prefix(const char *text)
 {
-    return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') &&
-           digit_value(text[2]) < 16;
+    return text[0] == '0' && (text[1] == 'x' || text[1] == 'X') && digit_value(text[2]) < 16;
 }
 
 /* Sets *end behind the digits from text on, or leaves it if there are none. */
-static void parse_digits(struct number *number, const char *text, unsigned base,
-                         const char **end)
+static void parse_digits(struct number *number, const char *text, unsigned base, const char **end)
 {
     for (; digit_value(*text) < base; text++) {
         if (__builtin_mul_overflow(number->magnitude, base, &number->magnitude) ||
-            __builtin_add_overflow(number->magnitude, digit_value(*text),
-                                   &number->magnitude))
+            __builtin_add_overflow(number->magnitude, digit_value(*text), &number->magnitude))
             number->too_large = true;
         *end = text + 1;
     }
@@ -44,7 +41,7 @@ static void parse_digits(struct number *number, const char *text, unsigned base,
 
 static struct number parse(const char *text, char **end, int base)
 {
-    struct number number = { 0, false, false };
+    struct number number = {0, false, false};
     const char *stop = text;
 
     if (base < 0 || base == 1 || base > 36) {

@@ -25,42 +25,42 @@
  * guest-physical addresses from 0, mapped readable and writable in the host.
  * Host code changes its contents, never which pages back it. */
 
-struct hv_vm;                   /* each backend's own */
+struct hv_vm; /* each backend's own */
 
-struct hv_view {                /* guest memory that starts as a copy-on-write view */
+struct hv_view { /* guest memory that starts as a copy-on-write view */
     const os_share *share;
-    uint64_t gpa, size;         /* whole pages; from the share's start */
+    uint64_t gpa, size; /* whole pages; from the share's start */
 };
 
 struct hv_setup {
-    uint64_t memory_size;       /* bytes, whole pages; zero but for the views */
+    uint64_t memory_size; /* bytes, whole pages; zero but for the views */
     const struct hv_view *views;
     uint32_t view_count;
-    const struct x86_state *state;      /* of the processor before its first entry */
-    bool avx;                   /* the host's AVX state for the guest */
-    int32_t signal;             /* the application's choice; 0: the default */
+    const struct x86_state *state; /* of the processor before its first entry */
+    bool avx;                      /* the host's AVX state for the guest */
+    int32_t signal;                /* the application's choice; 0: the default */
 };
 
-struct hv_reset {               /* registers written by an entry; all others 0 */
+struct hv_reset { /* registers written by an entry; all others 0 */
     uint64_t rip, rsp, rdi, rflags;
 };
 
 enum hv_exit_kind {
-    HV_EXIT_PORT,               /* port I/O */
-    HV_EXIT_MEMORY,             /* a guest-physical address without memory */
-    HV_EXIT_SHUTDOWN,           /* triple fault */
-    HV_EXIT_STOPPED,            /* by stop, or for no reason: then run again */
-    HV_EXIT_OTHER               /* code says which, in the backend's numbers */
+    HV_EXIT_PORT,     /* port I/O */
+    HV_EXIT_MEMORY,   /* a guest-physical address without memory */
+    HV_EXIT_SHUTDOWN, /* triple fault */
+    HV_EXIT_STOPPED,  /* by stop, or for no reason: then run again */
+    HV_EXIT_OTHER     /* code says which, in the backend's numbers */
 };
 
 struct hv_exit {
     enum hv_exit_kind kind;
-    bool write;                 /* PORT, MEMORY: out, store */
-    uint8_t size;               /* PORT: bytes of one access, 1, 2 or 4 */
+    bool write;   /* PORT, MEMORY: out, store */
+    uint8_t size; /* PORT: bytes of one access, 1, 2 or 4 */
     uint16_t port;
-    uint32_t count;             /* PORT: accesses; 1 unless string I/O */
+    uint32_t count; /* PORT: accesses; 1 unless string I/O */
     uint32_t code;
-    uint64_t address;           /* MEMORY: guest-physical */
+    uint64_t address; /* MEMORY: guest-physical */
 };
 
 struct hv_ops {

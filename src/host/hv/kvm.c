@@ -12,7 +12,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../shared/abi.h"
 #include "../error.h"
 #include "hv.h"
 #include "kvm_cpuid.h"
@@ -25,7 +24,7 @@ struct hv_vm {
     uint8_t *memory;
     uint64_t memory_size;
     int signal;
-    uintptr_t runner;       /* the thread that runs, 0 before the first attach */
+    uintptr_t runner; /* the thread that runs, 0 before the first attach */
     pthread_t thread;
 };
 
@@ -113,8 +112,8 @@ static hl_status enforce_cpuid(struct hv_vm *vm, hl_error *err)
 {
     struct kvm_enable_cap enforce = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}};
 
-    return ioctl(vm->vcpu, KVM_ENABLE_CAP, &enforce)
-               ? fail(err, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID") : HL_OK;
+    return ioctl(vm->vcpu, KVM_ENABLE_CAP, &enforce) ? fail(err, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID")
+                                                     : HL_OK;
 }
 
 static struct kvm_segment segment(const struct x86_segment *from)
@@ -122,9 +121,15 @@ static struct kvm_segment segment(const struct x86_segment *from)
     const uint16_t access = from->access;
 
     return (struct kvm_segment){
-        .base = from->base, .limit = from->limit, .selector = from->selector,
-        .type = access & 15, .s = access >> 4 & 1, .dpl = access >> 5 & 3,
-        .present = access >> 7 & 1, .l = access >> 13 & 1, .db = access >> 14 & 1,
+        .base = from->base,
+        .limit = from->limit,
+        .selector = from->selector,
+        .type = access & 15,
+        .s = access >> 4 & 1,
+        .dpl = access >> 5 & 3,
+        .present = access >> 7 & 1,
+        .l = access >> 13 & 1,
+        .db = access >> 14 & 1,
         .g = access >> 15 & 1,
     };
 }
@@ -166,7 +171,7 @@ static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, 
 static hl_status supported_cpuid(struct kvm_cpuid_list *out, int device, bool avx, hl_error *err)
 {
     static struct kvm_cpuid_list kept[2];
-    static atomic_int state[2];     /* 0 empty, 1 being written, 2 ready */
+    static atomic_int state[2]; /* 0 empty, 1 being written, 2 ready */
     int empty = 0;
 
     if (atomic_load_explicit(&state[avx], memory_order_acquire) != 2) {
@@ -271,7 +276,7 @@ static uint8_t *kvm_memory(const struct hv_vm *vm)
  * the rest of the library does. */
 static void take_signal_mask(struct hv_vm *vm)
 {
-    struct {                /* struct kvm_signal_mask with its set */
+    struct { /* struct kvm_signal_mask with its set */
         uint32_t len;
         uint8_t set[8];
     } mask = {.len = 8};
@@ -283,7 +288,7 @@ static void take_signal_mask(struct hv_vm *vm)
     ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask);
 }
 
-HL__HOT static void kvm_attach(struct hv_vm *vm)
+static void kvm_attach(struct hv_vm *vm)
 {
     const uintptr_t self = os_thread_self();
 
@@ -306,7 +311,7 @@ static hl_status interrupted(struct hv_vm *vm, struct hv_exit *exit, hl_error *e
     return HL_OK;
 }
 
-HL__HOT static void port_exit(struct hv_exit *out, const struct kvm_run *run)
+static void port_exit(struct hv_exit *out, const struct kvm_run *run)
 {
     out->kind = HV_EXIT_PORT;
     out->write = run->io.direction == KVM_EXIT_IO_OUT;
@@ -315,7 +320,7 @@ HL__HOT static void port_exit(struct hv_exit *out, const struct kvm_run *run)
     out->count = run->io.count;
 }
 
-HL__HOT static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
+static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
 {
     *out = (struct hv_exit){.kind = HV_EXIT_OTHER, .code = run->exit_reason};
     switch (run->exit_reason) {
@@ -338,7 +343,7 @@ HL__HOT static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
     }
 }
 
-HL__HOT static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
+static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
                          hl_error *err)
 {
     if (reset) {

@@ -29,7 +29,8 @@ static const struct rule rules[] = {
     {0xd, 2, 0, 0, 0, 0},
     {0x80000000, 0, 0, 0, 0, 0},
     /* ecx: SVM, extended APIC, IBS, SKINIT, WDT, LWP, MWAITX; edx: SYSCALL. */
-    {0x80000001, 0, 0, 0, BIT(2) | BIT(3) | BIT(10) | BIT(12) | BIT(13) | BIT(15) | BIT(29), BIT(11)},
+    {0x80000001, 0, 0, 0, BIT(2) | BIT(3) | BIT(10) | BIT(12) | BIT(13) | BIT(15) | BIT(29),
+     BIT(11)},
     {0x80000008, 0, 0, ~0u, ~0u, ~0u},
 };
 enum { RULE_COUNT = sizeof rules / sizeof rules[0], LAST_BASIC = 0xd, LAST_EXTENDED = 8 };
@@ -47,7 +48,7 @@ static const struct rule *rule_for(const struct kvm_cpuid_entry2 *entry)
 static void hide_avx(struct kvm_cpuid_entry2 *entry)
 {
     if (entry->function == 1)
-        entry->ecx &= ~(BIT(12) | BIT(26) | BIT(27) | BIT(28) | BIT(29));   /* FMA XSAVE AVX F16C */
+        entry->ecx &= ~(BIT(12) | BIT(26) | BIT(27) | BIT(28) | BIT(29)); /* FMA XSAVE AVX F16C */
     if (entry->function == 7) {
         /* AVX2 AVX512*; VAES VPCLMULQDQ AVX512* */
         entry->ebx &= ~(BIT(5) | BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) |

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 enum { KVM_CPUID_MAX = 256 };
-struct kvm_cpuid_list {     /* struct kvm_cpuid2 with room */
+struct kvm_cpuid_list { /* struct kvm_cpuid2 with room */
     __u32 nent, padding;
     struct kvm_cpuid_entry2 entries[KVM_CPUID_MAX];
 };

@@ -23,8 +23,8 @@
 /* Memory that several mappings share; it cannot shrink, and once sealed its
  * contents do not change. */
 typedef struct os_share {
-    intptr_t handle;        /* -1: none */
-    uint64_t size;          /* bytes, whole pages */
+    intptr_t handle; /* -1: none */
+    uint64_t size;   /* bytes, whole pages */
 } os_share;
 #define OS_SHARE_NONE ((os_share){-1, 0})
 
@@ -54,9 +54,9 @@ uint64_t os_clock_ns(void);
 /* Sleeps while *word is `value`, at most `ns` (UINT64_MAX: no limit); may wake
  * for no reason. */
 void os_wait(_Atomic uint32_t *word, uint32_t value, uint64_t ns);
-void os_wake(_Atomic uint32_t *word);       /* all that sleep on it */
+void os_wake(_Atomic uint32_t *word); /* all that sleep on it */
 
-uintptr_t os_thread_self(void);             /* not 0; unique among live threads */
+uintptr_t os_thread_self(void); /* not 0; unique among live threads */
 /* A detached thread with every signal blocked. */
 hl_status os_thread_start(void (*body)(void), hl_error *err);
 

@@ -104,7 +104,7 @@ void os_harden(uint8_t *at, uint64_t size)
 {
     madvise(at, size, MADV_DONTFORK);
     madvise(at, size, MADV_DONTDUMP);
-    madvise(at, size, MADV_UNMERGEABLE);    /* EINVAL without KSM: nothing to undo */
+    madvise(at, size, MADV_UNMERGEABLE); /* EINVAL without KSM: nothing to undo */
 }
 
 /* ---- Files ------------------------------------------------------------------ */

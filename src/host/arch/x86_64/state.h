@@ -9,7 +9,7 @@ struct x86_segment {
     uint64_t base;
     uint32_t limit;
     uint16_t selector;
-    uint16_t access;    /* type 0-3, S 4, DPL 5-6, P 7, L 13, D/B 14, G 15 (SDM 3C 25.4.1) */
+    uint16_t access; /* type 0-3, S 4, DPL 5-6, P 7, L 13, D/B 14, G 15 (SDM 3C 25.4.1) */
 };
 
 struct x86_table {
@@ -27,10 +27,15 @@ struct x86_state {
  * guest virtual addresses. busy_tss: TR of type 11, which VT-x wants (SDM 3C
  * 27.3.1.2); type 9 otherwise, which AMD's rules ask for. */
 void x86_state_init(struct x86_state *out, bool avx, bool busy_tss);
-bool x86_vendor_intel(void);    /* of the processor this runs on */
+bool x86_vendor_intel(void); /* of the processor this runs on */
 
 /* The selectors of Linux user code: signal frames and thread libraries know them. */
-enum { X86_SEL_KERNEL_CS = 0x10, X86_SEL_KERNEL_SS = 0x18, X86_SEL_USER_SS = 0x2b,
-       X86_SEL_USER_CS = 0x33, X86_SEL_TSS = 0x40 };
+enum {
+    X86_SEL_KERNEL_CS = 0x10,
+    X86_SEL_KERNEL_SS = 0x18,
+    X86_SEL_USER_SS = 0x2b,
+    X86_SEL_USER_CS = 0x33,
+    X86_SEL_TSS = 0x40
+};
 enum { X86_RFLAGS_START = 0x2 };
 #endif

@@ -27,7 +27,8 @@ static void write_gdt(uint8_t *gdt)
     put64(gdt + X86_SEL_KERNEL_SS, 0x00cf93000000ffff);
     put64(gdt + (X86_SEL_USER_SS & ~7), 0x00cff3000000ffff);
     put64(gdt + (X86_SEL_USER_CS & ~7), 0x00affb000000ffff);
-    put64(gdt + X86_SEL_TSS, limit | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56);
+    put64(gdt + X86_SEL_TSS,
+          limit | (tss & 0xffffff) << 16 | 0x89ull << 40 | (tss >> 24 & 0xff) << 56);
     put64(gdt + X86_SEL_TSS + 8, tss >> 32);
 }
 
@@ -40,7 +41,7 @@ static void write_tss(uint8_t *tss)
     put64(tss + IST1, SYSTEM_STACK + HL_PAGE);
     put16(tss + BITMAP_OFFSET, BITMAP);
     memset(tss + BITMAP, 0xff, SYSTEM_TSS_LIMIT + 1 - BITMAP);
-    tss[BITMAP + PORT_GATE / 8] &= (uint8_t)~(1u << PORT_GATE % 8);
+    tss[BITMAP + PORT_GATE / 8] &= (uint8_t) ~(1u << PORT_GATE % 8);
 }
 
 enum { VECTOR_SIZE = 16, COMMON = 32 * VECTOR_SIZE };
@@ -76,13 +77,13 @@ static bool has_error_code(uint32_t vector)
 static void write_vectors(uint8_t *code)
 {
     static const uint8_t common[] = {
-        0x50,                   /* push %rax */
-        0x0f, 0x20, 0xd0,       /* mov %cr2, %rax */
-        0x50,                   /* push %rax */
-        0xe6, PORT_REPORT,      /* out %al, $PORT_REPORT */
-        0x58, 0x58,             /* pop %rax; pop %rax */
-        0x48, 0x83, 0xc4, 0x10, /* add $16, %rsp */
-        0x48, 0xcf,             /* iretq */
+        0x50,                          /* push %rax */
+        0x0f, 0x20,        0xd0,       /* mov %cr2, %rax */
+        0x50,                          /* push %rax */
+        0xe6, PORT_REPORT,             /* out %al, $PORT_REPORT */
+        0x58, 0x58,                    /* pop %rax; pop %rax */
+        0x48, 0x83,        0xc4, 0x10, /* add $16, %rsp */
+        0x48, 0xcf,                    /* iretq */
     };
     uint8_t *at;
     uint32_t i, n;
@@ -91,12 +92,12 @@ static void write_vectors(uint8_t *code)
         at = code + i * VECTOR_SIZE;
         n = 0;
         if (!has_error_code(i)) {
-            at[n++] = 0x6a;     /* push $0 */
+            at[n++] = 0x6a; /* push $0 */
             at[n++] = 0;
         }
-        at[n++] = 0x6a;         /* push $vector */
+        at[n++] = 0x6a; /* push $vector */
         at[n++] = (uint8_t)i;
-        at[n++] = 0xe9;         /* jmp common */
+        at[n++] = 0xe9; /* jmp common */
         put16(at + n, (uint16_t)(COMMON - i * VECTOR_SIZE - n - 4));
     }
     memcpy(code + COMMON, common, sizeof common);
@@ -104,7 +105,7 @@ static void write_vectors(uint8_t *code)
 
 void system_init(uint8_t *system)
 {
-    static const uint8_t gate[] = {0xe6, PORT_GATE, 0xc3};      /* out %al, $PORT_GATE; ret */
+    static const uint8_t gate[] = {0xe6, PORT_GATE, 0xc3}; /* out %al, $PORT_GATE; ret */
 
     write_gdt(system);
     write_tss(system + (SYSTEM_TSS - HL_WINDOW));

@@ -16,33 +16,33 @@
  *
  * It is the same for all sandboxes of a shape: each has a private view. */
 #define SYSTEM_GDT HL_WINDOW
-#define SYSTEM_GDT_LIMIT 0x4f           /* 8-byte entries up to the 16-byte TSS one */
+#define SYSTEM_GDT_LIMIT 0x4f /* 8-byte entries up to the 16-byte TSS one */
 #define SYSTEM_TSS (HL_WINDOW + 0x100)
-#define SYSTEM_TSS_LIMIT (0x68 + 32)    /* ports 0 to 0xff and the closing byte */
+#define SYSTEM_TSS_LIMIT (0x68 + 32) /* ports 0 to 0xff and the closing byte */
 #define SYSTEM_IDT (HL_WINDOW + 0x1000)
-#define SYSTEM_IDT_LIMIT (32 * 16 - 1)  /* `int n` beyond is #GP */
+#define SYSTEM_IDT_LIMIT (32 * 16 - 1) /* `int n` beyond is #GP */
 #define SYSTEM_VECTORS (HL_WINDOW + 0x2000)
 #define SYSTEM_STACK (HL_WINDOW + 0x3000)
 #define SYSTEM_CR3 0x4000u
-#define SYSTEM_SIZE (HL_BOOT + HL_PAGE - HL_WINDOW)     /* bytes of the template */
+#define SYSTEM_SIZE (HL_BOOT + HL_PAGE - HL_WINDOW) /* bytes of the template */
 
 enum {
-    PORT_GATE = 0x80,       /* open to user mode; one-byte out only */
-    PORT_REPORT = 0x81      /* closed to user mode: the vectors' report */
+    PORT_GATE = 0x80,  /* open to user mode; one-byte out only */
+    PORT_REPORT = 0x81 /* closed to user mode: the vectors' report */
 };
 
 /* What the vectors leave on their stack, from SYSTEM_REPORT up. */
 struct system_report {
     uint64_t cr2, rax, vector, error, rip, cs, rflags, rsp, ss;
 };
-#define SYSTEM_REPORT (0x4000u - sizeof(struct system_report))  /* guest-physical */
+#define SYSTEM_REPORT (0x4000u - sizeof(struct system_report)) /* guest-physical */
 
 /* Writes everything but page tables and boot block to the zeroed template. */
 void system_init(uint8_t *system);
 
 struct system_tables {
-    uint8_t *system;        /* the template */
-    uint32_t used;          /* pages of tables */
+    uint8_t *system; /* the template */
+    uint32_t used;   /* pages of tables */
 };
 void system_tables_init(struct system_tables *tables, uint8_t *system);
 /* Maps whole pages for the guest with HL_READ, HL_WRITE, HL_EXECUTE;
