@@ -46,13 +46,15 @@ hl_status hl_export_add(const char *name, const char *signature, hl_fn fn, void 
 /* ---- Calling the host ---------------------------------------------------- */
 
 /* An optional import: E_UNKNOWN if the host has no such function, E_MISMATCH
- * with both signatures if it declares it otherwise. *out lives for ever. */
+ * with both signatures if it declares it otherwise, E_INVALID for a bad name or
+ * signature, E_MEMORY. *out lives for ever. */
 hl_status hl_import_find(const hl_import **out, const char *name, const char *signature,
                          hl_error *err);
 
 /* Calls a host function. *ret lives until the next import call. Errors:
- * E_SIGNATURE, E_INVALID (a bad value), E_TOO_LARGE: nothing was sent;
- * E_FAILED: the host function's code and text. */
+ * E_SIGNATURE, E_INVALID (a bad value), E_TOO_LARGE: nothing was sent, or the
+ * host function's result was refused, as the text says; E_FAILED: the host
+ * function's code and text. */
 hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count,
                          hl_error *err);
 
@@ -62,7 +64,7 @@ hl_status hl_import_call(hl_value *ret, const hl_import *fn, const hl_value args
 bool hl_import_try(hl_value *ret, const hl_import *fn, const hl_value args[], uint32_t count);
 bool hl_recover(hl_error *err); /* true: this call had failed; it is cleared, copied to err */
 
-hl_status hl_print(const char *text); /* calls HostPrint; one exit */
+hl_status hl_print(const char *text); /* calls HostPrint */
 
 /* ---- Logging, aborting --------------------------------------------------- */
 

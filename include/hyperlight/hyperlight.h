@@ -28,7 +28,8 @@ extern "C" {
  * means its default. A NULL struct means all defaults.
  * The library never exits, aborts or prints, but for the default HostPrint.
  * Process-wide it keeps only the deadline watcher thread (started by the first
- * deadline) and one claimed signal (see hl_config.interrupt_signal).
+ * deadline), one claimed signal (see hl_config.interrupt_signal) and what the
+ * hypervisor said the processor can do.
  * A process forked off while sandboxes exist must not use them. */
 typedef struct hl_guest hl_guest;
 typedef struct hl_host hl_host;
@@ -123,7 +124,7 @@ typedef struct hl_config {
     void *log_user;
     uint32_t log_level;       /* hl_level; filtered inside the guest; default OFF */
     int32_t interrupt_signal; /* POSIX: default SIGRTMIN + 3, one for the process;
-                                       E_INVALID if the application has a handler for it */
+                                       E_INVALID if the application handles or ignores it */
 } hl_config;
 
 /* READY: call it. RUNNING: a call is in progress. POISONED: the guest faulted,
@@ -144,14 +145,19 @@ void hl_sandbox_destroy(hl_sandbox *box);
 hl_state hl_sandbox_state(const hl_sandbox *box);
 hl_hypervisor hl_sandbox_hypervisor(const hl_sandbox *box); /* what runs it */
 void *hl_sandbox_user(const hl_sandbox *box);
-void hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us); /* from the next call on */
+
+/* From the next call on, in microseconds, 0 for none; the calling thread's
+ * sandbox only. Errors: E_INVALID, or E_SYSTEM if the watcher thread cannot be
+ * started; the deadline stays what it was. */
+hl_status hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us, hl_error *err);
 
 /* Calls a guest function. Arguments are checked against its signature before
  * anything runs. ret may be NULL; str and bytes in it live until the next call
  * at the same depth or destroy. From a host function, the same call nests.
  * Errors: E_UNKNOWN, E_SIGNATURE, E_TOO_LARGE, E_DEPTH, E_STATE: nothing ran.
  * E_FAILED: the guest function's own code and text; the sandbox stays READY.
- * E_CANCELLED, E_DEADLINE, E_ABORT, E_FAULT, E_PROTOCOL: it is POISONED. */
+ * E_CANCELLED, E_DEADLINE, E_ABORT, E_FAULT, E_PROTOCOL, and E_SYSTEM, E_MEMORY
+ * or E_STATE in the middle of a call: it is POISONED. */
 hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
                           uint32_t count, hl_error *err);
 

@@ -115,7 +115,7 @@ void *hl_call_alloc(hl_call *call, size_t size);
 /* Makes the call end as E_FAILED with this code and text (copied, at most 400
  * bytes; NULL is ""). The first failure of a call wins. Returns E_FAILED. */
 hl_status hl_fail(hl_call *call, int32_t code, const char *text);
-hl_status hl_call_status(const hl_call *call); /* HL_OK until hl_fail */
+hl_status hl_call_status(const hl_call *call); /* HL_OK until hl_fail or a failed hl_import_try */
 
 /* ---- Making values ------------------------------------------------------ */
 

@@ -6,6 +6,7 @@
 #include <hyperlight/guest.h>
 
 #include "../shared/abi.h"
+#include "../shared/hot.h"
 
 /* For functions that run before there is a canary, or while it changes. */
 #define HL__NO_CANARY __attribute__((no_stack_protector))

@@ -186,17 +186,14 @@ hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
     const hl_status stop = interrupt_end(box->stop);
     hl_error why;
 
-    if (stop)
-        status = stopped(stop, err);
-    if (guest_is_well(status) || box->initialising) {
-        atomic_store_explicit(&box->state, guest_is_well(status) ? HL_READY : HL_POISONED,
-                              memory_order_release);
-        return status;
-    }
     if (stop) {
+        status = stopped(stop, err);
         stopped(stop, &why);
         sandbox_poison(box, &why);
     }
+    atomic_store_explicit(&box->owner, 0, memory_order_relaxed);
+    if (guest_is_well(status))
+        atomic_store_explicit(&box->state, HL_READY, memory_order_release);
     return status;
 }
 
@@ -279,6 +276,8 @@ static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
         return error_set(err, HL_E_STATE, "%s: the guest is still in its init", name);
     if (box->doomed)
         return error_set(err, HL_E_STATE, "%s: the sandbox was destroyed", name);
+    if (box->logging)
+        return error_set(err, HL_E_STATE, "%s: a log function cannot call the guest", name);
     if (box->depth >= box->level_count)
         return error_set(err, HL_E_DEPTH, "%s: %u calls are in progress, at most %u may be", name,
                          box->depth, box->level_count);
@@ -289,7 +288,7 @@ static hl_status too_large(const hl_sandbox *box, const char *name, const hl_val
                            uint32_t count, hl_error *err)
 {
     const uint64_t at = box->depth ? box->levels[box->depth - 1].request_end : 0;
-    const uint64_t room = box->memory.layout->areas[AREA_REQUESTS].size;
+    const uint64_t room = box->memory.layout->areas[AREA_REQUESTS].size - MESSAGE_RESERVE;
     const uint64_t size = hl__wire_size(args, count);
 
     if (at <= room && size <= room - at)

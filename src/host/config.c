@@ -104,6 +104,5 @@ struct sizes config_sizes(const hl_config *config)
         .message = HL_ALIGN_UP(config->message_size, HL_PAGE),
         .init_data = config->init_size,
         .call_depth = config->call_depth,
-        .avx = config->avx,
     };
 }

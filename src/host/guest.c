@@ -140,6 +140,37 @@ void hl_guest_release(const hl_guest *guest)
         guest_free(shared(guest));
 }
 
+/* Takes the shape with these sizes out of the list, if it is there. */
+static struct shape *take_shape(hl_guest *guest, const struct sizes *sizes)
+{
+    struct shape **link = &guest->shapes, *shape;
+
+    while (*link && memcmp(&(*link)->sizes, sizes, sizeof *sizes))
+        link = &(*link)->next;
+    shape = *link;
+    if (shape)
+        *link = shape->next;
+    return shape;
+}
+
+/* Frees shapes without users beyond the first few. */
+static void forget_shapes(hl_guest *guest)
+{
+    enum { KEEP = 4 };
+    struct shape **link = &guest->shapes, *shape;
+    uint32_t idle = 0;
+
+    while (*link) {
+        shape = *link;
+        if (shape->users || idle++ < KEEP) {
+            link = &shape->next;
+            continue;
+        }
+        *link = shape->next;
+        shape_free(shape);
+    }
+}
+
 hl_status guest_shape(const struct shape **out, const hl_guest *guest, const struct sizes *sizes,
                       hl_error *err)
 {
@@ -148,19 +179,25 @@ hl_status guest_shape(const struct shape **out, const hl_guest *guest, const str
     hl_status status = HL_OK;
 
     lock_take(&mine->lock);
-    for (shape = mine->shapes; shape; shape = shape->next)
-        if (!memcmp(&shape->sizes, sizes, sizeof *sizes))
-            break;
-    if (!shape) {
+    shape = take_shape(mine, sizes);
+    if (!shape)
         status = shape_create(&shape, &guest->image, sizes, err);
-        if (!status) {
-            shape->next = mine->shapes;
-            mine->shapes = shape;
-        }
+    if (!status) {
+        shape->users++;
+        shape->next = mine->shapes;
+        mine->shapes = shape;
+        forget_shapes(mine);
     }
     lock_drop(&mine->lock);
     *out = shape;
     return status;
+}
+
+void guest_shape_done(const hl_guest *guest, const struct shape *shape)
+{
+    lock_take(&shared(guest)->lock);
+    ((struct shape *)(uintptr_t)shape)->users--;
+    lock_drop(&shared(guest)->lock);
 }
 
 /* ---- For tools ---------------------------------------------------------------- */

@@ -16,10 +16,12 @@ struct hl_guest {
     os_share contents;    /* image.span bytes, relocated, sealed */
     struct names exports; /* positions in image.exports by name */
     struct lock lock;     /* of shapes */
-    struct shape *shapes; /* live as long as the guest */
+    struct shape *shapes; /* the last used one first */
 };
 
-/* The shape for these sizes, made at its first use; borrowed from the guest. */
+/* The shape for these sizes, made at its first use. A few without users are
+ * kept; give each one back while its guest is retained. */
 hl_status guest_shape(const struct shape **out, const hl_guest *guest, const struct sizes *sizes,
                       hl_error *err);
+void guest_shape_done(const hl_guest *guest, const struct shape *shape);
 #endif

@@ -163,6 +163,19 @@ static hl_status answer_call(struct hl_call *call, hl_status result, const hl_va
     return HL_OK;
 }
 
+/* May the guest resume after the application's code ran? */
+static hl_status still_alive(hl_sandbox *box, const char *what, hl_error *err)
+{
+    if (atomic_load_explicit(&box->state, memory_order_relaxed) == HL_POISONED) {
+        if (err)
+            *err = box->death;
+        return box->death.status;
+    }
+    return box->doomed ? error_set(err, HL_E_STATE,
+                                   "the sandbox was destroyed by its host function %s", what)
+                       : HL_OK;
+}
+
 /* Runs the function one level of the guest asked for. Meanwhile it may call
  * the guest again, so the guest's frame stays where it is. */
 static hl_status run_function(hl_sandbox *box, const struct host_function *function,
@@ -172,7 +185,7 @@ static hl_status run_function(hl_sandbox *box, const struct host_function *funct
     struct level *level = &box->levels[box->depth - 1];
     const uint64_t reply_at = level->reply_at;
     hl_value ret = hl_void();
-    hl_status result;
+    hl_status result, alive;
 
     call.box = box;
     call.function = function;
@@ -182,16 +195,8 @@ static hl_status run_function(hl_sandbox *box, const struct host_function *funct
     level->reply_at = HL_FRAME_NEXT(reply_at, message->head.size);
     result = function->fn(&call, message->values, &ret);
     level->reply_at = reply_at;
-    if (atomic_load_explicit(&box->state, memory_order_relaxed) == HL_POISONED) {
-        result = box->death.status;
-        if (err)
-            *err = box->death;
-    } else if (box->doomed) {
-        result = error_set(err, HL_E_STATE, "the sandbox was destroyed by its host function %s",
-                           function->name);
-    } else {
-        result = answer_call(&call, result, &ret, err);
-    }
+    alive = still_alive(box, function->name, err);
+    result = alive ? alive : answer_call(&call, result, &ret, err);
     free_blocks(call.blocks);
     return result;
 }
@@ -248,8 +253,10 @@ hl_status hostcall_log(hl_sandbox *box, const struct message *message, hl_error 
     record.text = values[0].as.bytes;
     record.file = values[1].as.bytes;
     record.line = values[2].as.u32;
+    box->logging = true; /* the guest waits for no answer, so it cannot be called */
     box->log(box->log_user, &record);
-    return HL_OK;
+    box->logging = false;
+    return still_alive(box, "log function", err);
 }
 
 /* ---- Run-time exports and imports ------------------------------------------------ */

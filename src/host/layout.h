@@ -11,8 +11,7 @@
 struct sizes {
     uint64_t heap, stack, message; /* whole pages */
     uint64_t init_data;            /* bytes */
-    uint32_t call_depth;
-    uint32_t avx;
+    uint64_t call_depth;
 };
 
 enum {

@@ -11,6 +11,9 @@ struct message { /* a checked copy of a guest's frame */
     hl_value values[HL_VALUES_MAX]; /* str and bytes in the buffer it was received to */
 };
 
+/* Behind every request so much stays free that a failure can be answered. */
+enum { MESSAGE_RESERVE = 1024 };
+
 /* Writes a frame of `kind` for the level in progress: a request at its start,
  * an answer behind its request. Values must be checked. E_TOO_LARGE, with size
  * and limit, writes nothing. `what` names the message in that error. */

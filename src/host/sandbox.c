@@ -232,6 +232,8 @@ void sandbox_free(hl_sandbox *box)
         buffer_free(&box->levels[i].payload);
     free(box->levels);
     free_functions(box);
+    if (box->shape)
+        guest_shape_done(box->guest, box->shape);
     hl_interrupt_release(box->stop);
     hl_host_release(box->host);
     hl_guest_release(box->guest);
@@ -324,9 +326,14 @@ void *hl_sandbox_user(const hl_sandbox *box)
     return box->user;
 }
 
-void hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us)
+hl_status hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us, hl_error *err)
 {
-    deadline_set(&box->deadline, us, NULL);
+    hl_status status;
+
+    if (!box)
+        return error_set(err, HL_E_INVALID, "hl_sandbox_set_deadline: box is NULL");
+    status = deadline_set(&box->deadline, us, err);
+    return status ? status : error_none(err);
 }
 
 hl_interrupt *hl_sandbox_interrupt(const hl_sandbox *box)

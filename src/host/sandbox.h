@@ -45,6 +45,7 @@ struct hl_sandbox {
 
     _Atomic int state;         /* hl_state */
     _Atomic uintptr_t owner;   /* thread of the call in progress */
+    bool logging;              /* its log function runs */
     bool initialising, doomed; /* in create; destroyed by a host function */
     hl_error death;            /* why it is POISONED */
 

@@ -13,7 +13,7 @@ static void write_boot(uint8_t *at, const struct image *image, const struct shap
     const struct hl_area *areas = shape->layout.areas;
     const struct hl_boot boot = {
         .abi = image->abi,
-        .call_depth = shape->sizes.call_depth,
+        .call_depth = (uint32_t)shape->sizes.call_depth,
         .requests = areas[AREA_REQUESTS].address,
         .requests_size = areas[AREA_REQUESTS].size,
         .replies = areas[AREA_REPLIES].address,

@@ -10,6 +10,7 @@ struct shape {
     struct sizes sizes;
     struct layout layout;
     os_share system; /* tables, descriptors, gate, boot block; sealed */
+    uint32_t users;  /* sandboxes; the guest keeps count */
     struct shape *next;
 };
 

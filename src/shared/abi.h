@@ -5,17 +5,12 @@
 
 #include <hyperlight/types.h>
 
-/* On the way of every call. Both sides run with cold caches after an entry or
- * exit, so what is hot stands together. */
-#define HL__HOT __attribute__((hot))
-
 /* ---- Version: the note in every image ------------------------------------- */
 
 #define HL_ABI_VERSION 1u /* what this tree speaks */
 #define HL_ABI_MINIMUM 1u /* the oldest it still understands */
 #define HL_NOTE_NAME "Hyperlight"
 #define HL_NOTE_TYPE 1u
-#define HL_NOTE_SECTION ".note.hyperlight"
 
 struct hl_note {       /* IN, the description of the ELF note */
     uint32_t version;  /* ABI the guest was built against */
@@ -35,7 +30,6 @@ struct hl_note {       /* IN, the description of the ELF note */
 #define HL_GATE (HL_WINDOW + 0x200000ull) /* call it: a function without arguments */
 #define HL_BOOT (HL_GATE + 2 * HL_PAGE)   /* struct hl_boot, read-only */
 #define HL_SLIDE (HL_GATE + 0x10000ull)   /* address 0 of a relocatable image */
-#define HL_WINDOW_SIZE (1ull << 38)       /* 256 GiB hold everything else */
 
 struct hl_boot {                      /* OUT of the host, IN to the guest; constant */
     uint32_t abi;                     /* version in force: the lower of both sides' */

@@ -2,6 +2,7 @@
 /* The flat message format of docs/abi.md. */
 #include "wire.h"
 
+#include "hot.h"
 #include "utf8.h"
 
 static bool has_bytes(uint32_t type)
@@ -70,8 +71,7 @@ HL__HOT static uint64_t write_bytes(uint8_t *frame, uint64_t at, const hl_value 
     if (value->len)
         __builtin_memcpy(frame + at, value->as.bytes, value->len);
     at += value->len;
-    if (at < end)
-        __builtin_memset(frame + at, 0, end - at);
+    __builtin_memset(frame + at, 0, end - at);
     return end;
 }
 

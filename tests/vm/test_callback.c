@@ -218,7 +218,7 @@ TEST(callback_past_the_deadline_does_not_resume_the_guest)
     hl_config config = {.struct_size = sizeof config};
     hl_sandbox *box = full_box(&config);
 
-    hl_sandbox_set_deadline(box, 20000);
+    hl_sandbox_set_deadline(box, 20000, NULL);
     vm_expect(HL_E_DEADLINE, "deadline", box, "CallForever", NONE, NULL);
     hl_sandbox_destroy(box);
 }

@@ -61,7 +61,7 @@ static hl_sandbox *hostile(void)
     hl_config config = {.struct_size = sizeof config, .message_size = 65536};
     hl_sandbox *box = vm_box("hostile", NULL, &config);
 
-    hl_sandbox_set_deadline(box, 100000);
+    hl_sandbox_set_deadline(box, 100000, NULL);
     return box;
 }
 

@@ -44,7 +44,7 @@ TEST(smoke_deadline_stops_a_spinning_guest)
     hl_config config = {.struct_size = sizeof config};
     hl_sandbox *box = vm_box("simple", NULL, &config);
 
-    hl_sandbox_set_deadline(box, 20000);
+    hl_sandbox_set_deadline(box, 20000, NULL);
     vm_expect(HL_E_DEADLINE, "the call ran past its deadline", box, "Spin", NONE, NULL);
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
     hl_sandbox_destroy(box);

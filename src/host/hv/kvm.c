@@ -10,9 +10,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../error.h"
+#include "../lock.h"
 #include "hv.h"
 #include "kvm_cpuid.h"
 #include "kvm_probe.h"
@@ -26,11 +28,15 @@ struct hv_vm {
     int signal;
     uintptr_t runner; /* the thread that runs, 0 before the first attach */
     pthread_t thread;
+    atomic_bool inside; /* it is in KVM_RUN, or about to be */
 };
 
 /* ---- The interrupt signal: one for the process ------------------------------ */
 
-static atomic_int claimed_signal;
+static struct {
+    struct lock lock;
+    int number; /* 0: none yet */
+} claimed;
 
 /* Does nothing: what matters is that a signal ends KVM_RUN. */
 static void on_signal(int number)
@@ -38,30 +44,37 @@ static void on_signal(int number)
     (void)number;
 }
 
-static hl_status claim_signal(int wanted, int *out, hl_error *err)
+static hl_status install(int number, hl_error *err)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
-    int current = atomic_load(&claimed_signal);
 
-    if (!wanted)
-        wanted = current ? current : SIGRTMIN + 3;
-    *out = wanted;
-    if (current == wanted)
-        return HL_OK;
-    if (current)
+    if (sigaction(number, NULL, &before))
+        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", number, strerror(errno));
+    if (before.sa_handler != SIG_DFL)
         return error_set(err, HL_E_INVALID,
-                         "interrupt_signal is %d, but this process uses %d already", wanted,
-                         current);
-    if (sigaction(wanted, NULL, &before))
-        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", wanted, strerror(errno));
-    if (before.sa_handler != SIG_DFL && before.sa_handler != on_signal)
-        return error_set(err, HL_E_INVALID,
-                         "interrupt_signal %d has a handler of the application; choose another",
-                         wanted);
-    if (sigaction(wanted, &action, NULL))
-        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", wanted, strerror(errno));
-    atomic_store(&claimed_signal, wanted);
+                         "interrupt_signal %d is handled or ignored by the application; choose "
+                         "another",
+                         number);
+    if (sigaction(number, &action, NULL))
+        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", number, strerror(errno));
+    claimed.number = number;
     return HL_OK;
+}
+
+static hl_status claim_signal(int wanted, int *out, hl_error *err)
+{
+    hl_status status = HL_OK;
+
+    lock_take(&claimed.lock);
+    if (!claimed.number)
+        status = install(wanted ? wanted : SIGRTMIN + 3, err);
+    else if (wanted && wanted != claimed.number)
+        status = error_set(err, HL_E_INVALID,
+                           "interrupt_signal is %d, but this process uses %d already", wanted,
+                           claimed.number);
+    *out = claimed.number;
+    lock_drop(&claimed.lock);
+    return status;
 }
 
 /* ---- Creating (KVM api.rst, sections 4.2, 4.7, 4.35) --------------------------- */
@@ -160,7 +173,10 @@ static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, 
     sregs.cr4 = state->cr4;
     sregs.efer = state->efer;
     if (ioctl(vm->vcpu, KVM_SET_SREGS, &sregs))
-        return fail(err, "KVM_SET_SREGS");
+        return errno == EINVAL ? error_set(err, HL_E_UNSUPPORTED,
+                                           "KVM_SET_SREGS: refused; guests need a 64-bit "
+                                           "processor with NX and FSGSBASE")
+                               : fail(err, "KVM_SET_SREGS");
     xcrs.xcrs[0].value = state->xcr0;
     if (state->xcr0 != 1 && ioctl(vm->vcpu, KVM_SET_XCRS, &xcrs))
         return fail(err, "KVM_SET_XCRS");
@@ -203,7 +219,8 @@ static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_er
     if (vm->vcpu < 0)
         return fail(err, "KVM_CREATE_VCPU");
     if (size < (int)sizeof *vm->run)
-        return fail(err, "KVM_GET_VCPU_MMAP_SIZE");
+        return error_set(err, HL_E_SYSTEM, "KVM_GET_VCPU_MMAP_SIZE: %d bytes, wanted %zu", size,
+                         sizeof *vm->run);
     run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
     if (run == MAP_FAILED)
         return fail(err, "mapping a vCPU");
@@ -285,7 +302,8 @@ static void take_signal_mask(struct hv_vm *vm)
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     sigdelset(&blocked, vm->signal);
     memcpy(mask.set, &blocked, sizeof mask.set);
-    ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask);
+    if (ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask))
+        vm->runner = 0; /* try again at the next call */
 }
 
 static void kvm_attach(struct hv_vm *vm)
@@ -346,27 +364,43 @@ static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
 static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
                          hl_error *err)
 {
+    bool failed;
+
     if (reset) {
         vm->run->s.regs.regs = (struct kvm_regs){
             .rip = reset->rip, .rsp = reset->rsp, .rdi = reset->rdi, .rflags = reset->rflags};
         vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
     }
-    if (ioctl(vm->vcpu, KVM_RUN, 0) < 0)
+    atomic_store(&vm->inside, true);
+    failed = ioctl(vm->vcpu, KVM_RUN, 0) < 0;
+    atomic_store_explicit(&vm->inside, false, memory_order_release);
+    if (failed)
         return interrupted(vm, exit, err);
     decode_exit(exit, vm->run);
     return HL_OK;
 }
 
 /* First the flag, then the signal: a vCPU that is not in KVM_RUN yet sees the
- * flag, one that is gets the signal. */
+ * flag, one that is gets the signal. A host function gets none, so that its
+ * system calls are not cut short. */
 static void kvm_stop(struct hv_vm *vm)
 {
     __atomic_store_n(&vm->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    pthread_kill(vm->thread, vm->signal);
+    if (atomic_load(&vm->inside))
+        pthread_kill(vm->thread, vm->signal);
 }
 
+/* A thread that blocks our signal may still have it pending, which would end
+ * every later KVM_RUN on it. */
 static void kvm_settle(struct hv_vm *vm)
 {
+    const struct timespec now = {0, 0};
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, vm->signal);
+    while (sigtimedwait(&ours, NULL, &now) > 0)
+        ;
     __atomic_store_n(&vm->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 

@@ -14,16 +14,20 @@ struct rule {
 #define BIT(n) (1u << (n))
 static const struct rule rules[] = {
     {0x0, 0, 0, 0, 0, 0},
-    /* ecx: DTES64 MONITOR DS-CPL VMX SMX EIST TM2 x2APIC TSC-deadline OSXSAVE
+    /* ecx: DTES64 MONITOR DS-CPL VMX SMX EIST TM2 PDCM x2APIC TSC-deadline
      * hypervisor; edx: MCE APIC MTRR MCA ACPI HTT TM. */
     {0x1, 0, 0, 0xff000000,
      BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(15) | BIT(21) | BIT(24) |
          BIT(31),
      BIT(7) | BIT(9) | BIT(12) | BIT(14) | BIT(22) | BIT(28) | BIT(29)},
-    /* ebx: SGX, RTM, PQM, MPX, PQE, PT; ecx: UMIP stays, PKU OSPKE WAITPKG
+    /* ebx: SGX HLE RTM PQM MPX PQE PT and AVX-512, which XCR0 never has; ecx: UMIP stays, PKU OSPKE WAITPKG
      * CET LA57 ENQCMD off; edx: everything but fast short rep mov. */
-    {0x7, 0, 0, BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(25),
-     BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) | BIT(22) | BIT(29) | BIT(30), ~BIT(4)},
+    {0x7, 0, 0,
+     BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(16) | BIT(17) | BIT(21) |
+         BIT(25) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31),
+     BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) |
+         BIT(22) | BIT(29) | BIT(30),
+     ~BIT(4)},
     {0xd, 0, 0, 0, 0, 0},
     {0xd, 1, 0, 0, 0, 0},
     {0xd, 2, 0, 0, 0, 0},
@@ -50,11 +54,11 @@ static void hide_avx(struct kvm_cpuid_entry2 *entry)
     if (entry->function == 1)
         entry->ecx &= ~(BIT(12) | BIT(26) | BIT(27) | BIT(28) | BIT(29)); /* FMA XSAVE AVX F16C */
     if (entry->function == 7) {
-        /* AVX2 AVX512*; VAES VPCLMULQDQ AVX512* */
-        entry->ebx &= ~(BIT(5) | BIT(16) | BIT(17) | BIT(21) | BIT(26) | BIT(27) | BIT(28) |
-                        BIT(30) | BIT(31));
-        entry->ecx &= ~(BIT(1) | BIT(6) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(14));
+        entry->ebx &= ~BIT(5);             /* AVX2 */
+        entry->ecx &= ~(BIT(9) | BIT(10)); /* VAES VPCLMULQDQ */
     }
+    if (entry->function == 0x80000001)
+        entry->ecx &= ~(BIT(11) | BIT(16)); /* XOP FMA4 */
 }
 
 void kvm_cpuid_curate(struct kvm_cpuid_list *list, bool avx)

@@ -8,7 +8,7 @@
 /* operation          Linux                              Windows
  * os_share_*         memfd_create, F_ADD_SEALS          CreateFileMapping, handle
  * os_reserve         mmap PROT_NONE                     VirtualAlloc2 placeholder
- * os_commit          mmap MAP_FIXED anonymous           MapViewOfFile3 of a fresh section
+ * os_commit          mprotect                          MapViewOfFile3 of a fresh section
  * os_view            mmap MAP_FIXED|MAP_PRIVATE memfd   MapViewOfFile3 PAGE_WRITECOPY
  * os_harden          madvise DONTFORK, DONTDUMP         (no fork; excluded by WER API)
  * os_release         munmap                             UnmapViewOfFile, VirtualFree

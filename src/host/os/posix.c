@@ -28,18 +28,19 @@ enum { PAGE = 4096 };
 hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_error *err)
 {
     int fd = memfd_create("hyperlight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    hl_status status;
     void *at;
 
     *out = OS_SHARE_NONE;
     if (fd < 0)
         return error_errno(err, errno, "memfd_create");
     if (ftruncate(fd, (off_t)size)) {
-        error_errno(err, errno, "ftruncate of a memfd");
+        status = error_errno(err, errno, "ftruncate of a memfd");
         goto fail;
     }
     at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) {
-        error_errno(err, errno, "mmap of a memfd");
+        status = error_errno(err, errno, "mmap of a memfd");
         goto fail;
     }
     *bytes = at;
@@ -47,7 +48,7 @@ hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_erro
     return HL_OK;
 fail:
     close(fd);
-    return errno == ENOMEM ? HL_E_MEMORY : HL_E_SYSTEM;
+    return status;
 }
 
 hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err)

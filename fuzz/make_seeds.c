@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the seeds in fuzz/corpus/: make_seeds CORPUS-FOLDER. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../src/shared/wire.h"
+#include "../tests/unit/elf_build.h"
+
+static int failures;
+
+static void put(const char *corpus, const char *target, const char *name, const void *bytes,
+                size_t size)
+{
+    char path[4096];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/%s", corpus, target);
+    mkdir(path, 0777);
+    snprintf(path, sizeof path, "%s/%s/%s", corpus, target, name);
+    file = fopen(path, "wb");
+    if (!file || fwrite(bytes, 1, size, file) != size) {
+        perror(path);
+        failures++;
+    }
+    if (file && fclose(file))
+        failures++;
+}
+
+static void put_images(const char *corpus)
+{
+    static struct elf_build b;
+
+    elf_build(&b, ELF_FIXED);
+    put(corpus, "image_elf", "fixed", b.bytes, b.size);
+    elf_build(&b, ELF_PIE_RELA);
+    elf_export(&b, "", "fallback", elf_link(&b, AT_CODE));
+    put(corpus, "image_elf", "pie_rela", b.bytes, b.size);
+    elf_build(&b, ELF_PIE_RELR);
+    put(corpus, "image_elf", "pie_relr", b.bytes, b.size);
+    elf_build_empty(&b, ELF_FIXED);
+    put(corpus, "image_elf", "no_functions", b.bytes, b.size);
+    elf_build_empty(&b, ELF_FIXED);
+    elf_desc(&b)->version = elf_desc(&b)->minimum = 2;
+    put(corpus, "image_elf", "newer_abi", b.bytes, b.size);
+}
+
+static void put_message(const char *corpus, const char *name, const hl_value values[],
+                        uint32_t count)
+{
+    const struct hl_frame head = {.kind = HL_KIND_CALL, .depth = 1};
+    static uint8_t frame[4096];
+    const uint64_t size = hl__wire_size(values, count);
+
+    hl__wire_write(frame, &head, values, count, size);
+    put(corpus, "message", name, frame, (size_t)size);
+}
+
+static void put_messages(const char *corpus)
+{
+    static const hl_value every[] = {
+        {HL_BOOL, 0, {.b = true}},
+        {HL_I32, 0, {.i32 = -5}},
+        {HL_U32, 0, {.u32 = 5}},
+        {HL_I64, 0, {.i64 = -7}},
+        {HL_U64, 0, {.u64 = 7}},
+        {HL_F32, 0, {.f32 = 1.5f}},
+        {HL_F64, 0, {.f64 = -2.5}},
+        {HL_STR, 3, {.str = "\xe2\x82\xac"}},
+        {HL_BYTES, 16, {.bytes = "0123456789abcdef"}},
+    };
+
+    put_message(corpus, "none", every, 0);
+    put_message(corpus, "scalar", every + 1, 1);
+    put_message(corpus, "every", every, sizeof every / sizeof every[0]);
+}
+
+static void put_signatures(const char *corpus)
+{
+    static const char *const texts[] = {"void()", "i32(str, bytes)", "u64( bool,f32 ,f64)"};
+    char name[] = "signature_0";
+    size_t i;
+
+    for (i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        name[sizeof name - 2] = (char)('0' + i);
+        put(corpus, "signature", name, texts[i], strlen(texts[i]));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s CORPUS-FOLDER\n", argv[0]);
+        return 2;
+    }
+    put_images(argv[1]);
+    put_messages(argv[1]);
+    put_signatures(argv[1]);
+    return failures != 0;
+}

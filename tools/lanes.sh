@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+# The test lanes: one function each, which installs, builds and runs.
+# shellcheck shell=bash
+#
+# A lane adds to the tally; where it cannot even build it returns non-zero,
+# which counts as one failed test. To add a lane: write lane_NAME here and put
+# NAME into lanes_ci.
+
+lanes_ci=(lint gcc clang asan tsan mingw fuzz headers svm vtx)
+
+# What the slow emulated VT-x machine runs.
+vtx_selection=(--only smoke)
+
+fuzz_seconds=5
+
+# The unit and VM tests of build/TREE; the pattern selects among the latter.
+run_tests() # TREE [VM_PATTERN PREFIX...]
+{
+    local tree=$1 pattern=${2-}
+    tally_folder "$tree" "build/$tree/tests/unit" '' "${@:3}"
+    tally_folder "$tree" "build/$tree/tests/vm" "$pattern" "${@:3}"
+}
+
+lane_lint()
+{
+    packages_need python3 clang-format shellcheck || return
+    tally_run lint tools/lint
+}
+
+lane_gcc()
+{
+    build_gcc all || return
+    run_tests gcc
+    tally_run "gcc exported" tools/exported build/gcc
+}
+
+lane_clang()
+{
+    packages_need_clang &&
+        build clang all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang || return
+    run_tests clang
+}
+
+sanitizer_flags=(-DCMAKE_BUILD_TYPE=Debug "-DCMAKE_C_FLAGS_DEBUG=-O1 -g -fno-omit-frame-pointer"
+    -DCMAKE_C_COMPILER=gcc)
+
+# Sanitizers of older compilers do not know today's address randomisation.
+run_sanitized() # TREE VM_PATTERN ENVIRONMENT...
+{
+    local tree=$1 pattern=$2 unslid=()
+    shift 2
+    ! setarch -R true 2>/dev/null || unslid=(setarch -R)
+    run_tests "$tree" "$pattern" env "$@" "${unslid[@]}"
+}
+
+lane_asan()
+{
+    local asan=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
+    packages_need "${packages_core[@]}" &&
+        build asan all "${sanitizer_flags[@]}" -DHL_SANITIZE=address || return
+    run_sanitized asan '' ASAN_OPTIONS=$asan UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+}
+
+lane_tsan()
+{
+    packages_need "${packages_core[@]}" &&
+        build tsan all "${sanitizer_flags[@]}" -DHL_SANITIZE=thread || return
+    run_sanitized tsan 'thread|cancel' TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+}
+
+# Compiles what will run on Windows; there is nothing to link or run yet.
+lane_mingw()
+{
+    packages_need_mingw &&
+        build mingw hl_portable -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+            -DCMAKE_TOOLCHAIN_FILE="$PWD/tools/mingw.cmake" || return
+    tally_pass "mingw: hl_portable compiles"
+}
+
+lane_fuzz()
+{
+    packages_need_clang &&
+        build fuzz fuzz/all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang \
+            -DHL_FUZZ=ON -DHL_SANITIZE=address || return
+    tally_run fuzz tools/fuzz build/fuzz/fuzz "$fuzz_seconds"
+}
+
+lane_headers()
+{
+    packages_need gcc g++ libc6-dev clang || return
+    tally_run headers tools/headers
+}
+
+# The VM tests under the real kvm_amd or kvm_intel on an emulated processor.
+run_nested() # svm|vtx OPTION...
+{
+    local kind=$1 names
+    shift
+    names=$(tests/nested/run packages "$kind") || return
+    # shellcheck disable=SC2086  # a list of words
+    packages_need "${packages_core[@]}" $names &&
+        build static all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc \
+            -DHL_STATIC=ON || return
+    mapfile -t programs < <(tally_programs build/static/tests/vm)
+    mapfile -t guests < <(tally_programs build/static/guests)
+    tally_run "nested $kind" tests/nested/run "$kind" "$@" "${programs[@]}" \
+        --file "${guests[@]}"
+}
+
+lane_svm()
+{
+    run_nested svm
+}
+
+lane_vtx()
+{
+    run_nested vtx "${vtx_selection[@]}"
+}
+
+# Runs one lane and prints its line.
+lane_run() # NAME
+{
+    local name=$1 start=$SECONDS p=$passed f=$failed s=$skipped spent
+    printf '\n== %s\n' "$name"
+    "lane_$name" || tally_fail "lane $name: did not build"
+    spent=$((SECONDS - start))
+    printf 'lane %s: %d passed, %d failed, %d skipped, %d.%d min\n' "$name" \
+        $((passed - p)) $((failed - f)) $((skipped - s)) $((spent / 60)) $((spent % 60 / 6))
+}
