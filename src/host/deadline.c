@@ -2,7 +2,7 @@
 /* The deadline watcher. */
 #include "deadline.h"
 
-#include "lock.h"
+#include "os/lock.h"
 
 #define MICROSECOND 1000u
 #define TICK_MIN (50u * MICROSECOND)      /* between two looks, at least */

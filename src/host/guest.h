@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "image.h"
-#include "lock.h"
+#include "os/lock.h"
 #include "names.h"
 #include "shape.h"
 

@@ -30,7 +30,7 @@ struct fake_guest *fake_of(const hl_sandbox *box)
     return &box->vm->guest;
 }
 
-/* ---- Frames ------------------------------------------------------------------ */
+/* ---- Frames ------------------------------------------------------------------------ */
 
 static struct fake_level *current(struct fake_guest *guest)
 {
@@ -72,8 +72,8 @@ void fake_receive(struct fake_guest *guest)
 
     if (request) {
         guest->depth++;
-        *current(guest) = (struct fake_level){.request_at = at, .request_size = guest->in.size,
-                                              .reply_at = reply_at};
+        *current(guest) = (struct fake_level){
+            .request_at = at, .request_size = guest->in.size, .reply_at = reply_at};
     } else if (guest->in.kind != HL_KIND_RETURN && guest->in.kind != HL_KIND_FAIL) {
         FAIL("the host sent a frame of kind %u", guest->in.kind);
     }
@@ -86,8 +86,8 @@ uint8_t *fake_reply(struct fake_guest *guest)
     return guest->replies + current(guest)->reply_at;
 }
 
-void fake_send(struct fake_guest *guest, enum hl_kind kind, uint32_t index,
-               const hl_value values[], uint32_t count)
+void fake_send(struct fake_guest *guest, enum hl_kind kind, uint32_t index, const hl_value values[],
+               uint32_t count)
 {
     const struct hl_frame head = {.kind = kind, .index = index, .depth = guest->depth};
     const uint64_t size = hl__wire_size(values, count);
@@ -121,7 +121,7 @@ hl_status fake_call(struct fake_guest *guest, uint32_t import, const hl_value va
     return HL_OK;
 }
 
-/* ---- Bodies ------------------------------------------------------------------- */
+/* ---- Bodies ------------------------------------------------------------------------ */
 
 hl_status fake_spin(struct fake_guest *guest, struct hv_exit *exit)
 {
@@ -180,7 +180,7 @@ static hl_status dispatch(struct fake_guest *guest, struct hv_exit *exit, hl_err
     return level->body(guest, exit, err);
 }
 
-/* ---- The table ------------------------------------------------------------------ */
+/* ---- The table --------------------------------------------------------------------- */
 
 static hl_status fake_probe(hl_error *err)
 {
@@ -265,8 +265,8 @@ static hl_status fake_run(struct hv_vm *vm, const struct hv_reset *reset, struct
         *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
         return HL_OK;
     }
-    *exit = (struct hv_exit){.kind = HV_EXIT_PORT, .write = true, .size = 1, .count = 1,
-                             .port = PORT_GATE};
+    *exit = (struct hv_exit){
+        .kind = HV_EXIT_PORT, .write = true, .size = 1, .count = 1, .port = PORT_GATE};
     return guest->program->whole ? guest->program->whole(guest, exit, err)
                                  : dispatch(guest, exit, err);
 }

@@ -17,49 +17,49 @@ typedef hl_status (*fake_body)(struct fake_guest *guest, struct hv_exit *exit, h
 /* A guest function. Its body is entered at the call and again, at the same
  * depth, at each answer of the host; guest->step counts these entries. */
 struct fake_function {
-    const char *name, *signature;   /* name "": the fallback */
+    const char *name, *signature; /* name "": the fallback */
     fake_body body;
 };
 
-struct fake_program {               /* outlives its sandboxes */
+struct fake_program { /* outlives its sandboxes */
     const struct fake_function *exports;
     uint32_t export_count;
     const hl_symbol *imports;
     uint32_t import_count;
-    fake_body init;                 /* as a function's body; NULL returns */
-    fake_body whole;                /* plays every entry itself; NULL: the above do */
-    hl_status create;               /* what making a VM comes to */
+    fake_body init;   /* as a function's body; NULL returns */
+    fake_body whole;  /* plays every entry itself; NULL: the above do */
+    hl_status create; /* what making a VM comes to */
     void *user;
 };
 
 enum { FAKE_DEPTH = 66 };
 
 struct fake_level {
-    uint64_t request_at, request_size;  /* of the request served, in the requests buffer */
-    uint64_t reply_at, reply_size;      /* of its frames, in the replies buffer */
+    uint64_t request_at, request_size; /* of the request served, in the requests buffer */
+    uint64_t reply_at, reply_size;     /* of its frames, in the replies buffer */
     fake_body body;
     uint32_t step;
 };
 
 struct fake_guest {
     const struct fake_program *program;
-    uint8_t *memory;                /* guest-physical 0 */
+    uint8_t *memory; /* guest-physical 0 */
     uint64_t memory_size;
     struct hl_boot boot;
     uint8_t *requests, *replies;
-    struct x86_state state;         /* as given at creation */
+    struct x86_state state; /* as given at creation */
 
-    struct hl_frame in;             /* the last frame of the host, checked */
-    hl_value args[HL_VALUES_MAX];   /* its values */
-    uint32_t depth;                 /* requests in progress */
-    uint32_t step;                  /* of the body that is entered */
+    struct hl_frame in;           /* the last frame of the host, checked */
+    hl_value args[HL_VALUES_MAX]; /* its values */
+    uint32_t depth;               /* requests in progress */
+    uint32_t step;                /* of the body that is entered */
     struct fake_level levels[FAKE_DEPTH];
 
-    uint64_t runs, resets;          /* entries so far; those that wrote registers */
-    struct hv_reset reset;          /* of the last of those */
-    _Atomic uint32_t stopped;       /* from stop to settle */
-    _Atomic uint32_t stops;         /* so far */
-    uintptr_t thread;               /* that attached last */
+    uint64_t runs, resets;    /* entries so far; those that wrote registers */
+    struct hv_reset reset;    /* of the last of those */
+    _Atomic uint32_t stopped; /* from stop to settle */
+    _Atomic uint32_t stops;   /* so far */
+    uintptr_t thread;         /* that attached last */
 };
 
 /* A sandbox that runs the program on hv_fake. */
@@ -71,18 +71,18 @@ hl_guest *fake_image(const struct fake_program *program);
 void fake_use(const struct fake_program *program);
 
 struct fake_guest *fake_of(const hl_sandbox *box);
-int fake_alive(void);               /* VMs that exist */
+int fake_alive(void); /* VMs that exist */
 
-/* ---- For bodies ------------------------------------------------------------- */
+/* ---- For bodies -------------------------------------------------------------------- */
 
 /* Takes the host's next frame into guest->in and args; fails the test if it
  * breaks the rules. Only a `whole` body has to call it. */
 void fake_receive(struct fake_guest *guest);
 
 /* Writes a frame at the current depth. RETURN and FAIL end that depth. */
-void fake_send(struct fake_guest *guest, enum hl_kind kind, uint32_t index,
-               const hl_value values[], uint32_t count);
-hl_status fake_return(struct fake_guest *guest, hl_value value);    /* hl_void() for none */
+void fake_send(struct fake_guest *guest, enum hl_kind kind, uint32_t index, const hl_value values[],
+               uint32_t count);
+hl_status fake_return(struct fake_guest *guest, hl_value value); /* hl_void() for none */
 hl_status fake_fail(struct fake_guest *guest, int32_t code, const char *text);
 hl_status fake_call(struct fake_guest *guest, uint32_t import, const hl_value values[],
                     uint32_t count);

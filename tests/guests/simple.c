@@ -325,7 +325,7 @@ HL_FUNCTION(i32, CallWrongType, ())
     return 0;
 }
 
-/* ---- Logging, identity ------------------------------------------------------------------------ */
+/* ---- Logging, identity ------------------------------------------------------ */
 
 HL_FUNCTION(void, Log, (u32, level, str, text))
 {
@@ -364,7 +364,7 @@ HL_FUNCTION(bytes, InitData, ())
     return (hl_span){data, (uint32_t)size};
 }
 
-/* ---- Init and fallback -------------------------------------------------------------------------- */
+/* ---- Init and fallback ------------------------------------------------------- */
 
 static hl_status added(hl_call *call, const hl_value args[], hl_value *ret)
 {

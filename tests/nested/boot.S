@@ -6,7 +6,7 @@
  * behind it, the memory image of the kernel and the initramfs, each from a
  * sector on, and this code reads them to where they belong. Given by the assembler's command line:
  *
- * PVH_ENTRY                       physical address of the entry
+ * PVH_ENTRY, KERNEL_AT            physical addresses of the entry and the image
  * KERNEL_SECTORS                  size of the memory image
  * INITRAMFS_SECTORS, ..._SIZE     the same in sectors, and in bytes
  * MEMORY                          bytes of RAM, the ACPI tables at its end
@@ -17,8 +17,7 @@
 
 #define ADDRESS         0x7c00          /* where the BIOS puts this sector */
 #define AT(label)       (ADDRESS + (label - start))
-#define KERNEL_AT       0x01000000
-#define INITRAMFS_AT    0x08000000
+#define INITRAMFS_AT    0x10000000
 #define TABLE_SECTORS   3
 #define ACPI_SIZE       0x10000
 #define ATA_DATA        0x1f0

@@ -76,8 +76,7 @@ OURS(tolower);
 OURS(toupper);
 
 extern int hl__errno;
-void hl__assert_failed(const char *condition, const char *file, int line)
-    __attribute__((noreturn));
+void hl__assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 void hl__heap_init(void *base, size_t size);
 
 /* What the library last handed to hl_abort. */

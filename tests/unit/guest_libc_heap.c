@@ -201,9 +201,8 @@ TEST(guest_heap_reuses_what_was_freed_before_it_takes_fresh_memory)
 
 TEST(guest_heap_merges_free_neighbours_on_both_sides)
 {
-    static const unsigned char orders[6][3] = {
-        { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 }
-    };
+    static const unsigned char orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                               {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     char *base = use_reserve(1 * MIB), *blocks[3], *kept;
 
     for (size_t i = 0; i < 6; i++) {
@@ -256,7 +255,7 @@ TEST(guest_calloc_clears_memory_that_was_used_before)
         block = hl_t_malloc(size);
         memset(block, 0xaa, size);
         hl_t_free(block);
-        block = hl_t_calloc(size + 50000, 1);   /* partly fresh */
+        block = hl_t_calloc(size + 50000, 1); /* partly fresh */
         CHECK(block != NULL);
         CHECK(all_bytes(block, 0, size + 50000));
         memset(block, 0xaa, size + 50000);
@@ -272,12 +271,12 @@ TEST(guest_realloc_stays_in_place_when_it_can)
     char *base = use_reserve(1 * MIB), *a, *b, *c;
 
     a = hl_t_malloc(1000);
-    CHECK(hl_t_realloc(a, 100 * KIB) == a);     /* into fresh memory */
+    CHECK(hl_t_realloc(a, 100 * KIB) == a); /* into fresh memory */
     b = hl_t_malloc(1000);
-    CHECK(hl_t_realloc(a, 1000) == a);          /* shrinks */
-    CHECK(hl_t_realloc(a, 50 * KIB) == a);      /* into the free block behind */
+    CHECK(hl_t_realloc(a, 1000) == a);     /* shrinks */
+    CHECK(hl_t_realloc(a, 50 * KIB) == a); /* into the free block behind */
     c = hl_t_malloc(40 * KIB);
-    CHECK(c > a && c < b);                      /* the rest of that is free */
+    CHECK(c > a && c < b); /* the rest of that is free */
     strcpy(a, "moved");
     c = hl_t_realloc(a, 60 * KIB);
     CHECK(c > b);
@@ -321,7 +320,7 @@ TEST(guest_heap_gives_null_when_it_is_exhausted_and_works_on)
 TEST(guest_heap_refuses_sizes_that_overflow)
 {
     char *base = use_reserve(64 * KIB), *block = hl_t_malloc(10);
-    volatile size_t huge = SIZE_MAX;    /* or the compiler warns */
+    volatile size_t huge = SIZE_MAX; /* or the compiler warns */
 
     for (size_t less = 0; less < 100; less++) {
         CHECK(hl_t_malloc(huge - less) == NULL);
@@ -361,7 +360,7 @@ TEST(guest_malloc_of_nothing_gives_pointers_of_their_own)
 
 TEST(guest_aligned_alloc_aligns_and_refuses_what_is_no_alignment)
 {
-    static const size_t wrong[] = { 0, 3, 24, 4097 };
+    static const size_t wrong[] = {0, 3, 24, 4097};
     char *base = use_reserve(64 * MIB), *block;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -396,10 +395,10 @@ TEST(guest_heap_detects_a_double_free)
     c = hl_t_malloc(100);
     hl_t_free(a);
     CHECK_ABORTS(-3, "heap: a block was freed twice", hl_t_free(a));
-    hl_t_free(b);   /* merges into a */
+    hl_t_free(b); /* merges into a */
     CHECK_ABORTS(-3, "freed twice", hl_t_free(b));
     CHECK_ABORTS(-3, "freed twice", b = hl_t_realloc(b, 5));
-    hl_t_free(c);   /* the last one */
+    hl_t_free(c); /* the last one */
     CHECK_ABORTS(-3, "freed twice", hl_t_free(c));
     CHECK_ABORTS(-3, "freed twice", hl_t_free(a));
 }
@@ -447,7 +446,7 @@ TEST(guest_heap_detects_a_write_into_a_freed_block)
         hl_t_free(a);
         memcpy(a + at, "junkjunk", 8);
         CHECK_ABORTS(-3, "heap: a freed block was written to", wrong = hl_t_malloc(100));
-        wrong = b;      /* a pointer into the heap, but to no free block */
+        wrong = b; /* a pointer into the heap, but to no free block */
         memcpy(a + at, &wrong, sizeof wrong);
         CHECK_ABORTS(-3, "heap: a freed block was written to", wrong = hl_t_malloc(100));
         CHECK_ABORTS(-3, "heap: a freed block was written to", hl_t_free(b));

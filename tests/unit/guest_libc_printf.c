@@ -19,8 +19,8 @@ static char ours[8192], host[8192];
         int host_ = snprintf(host, size, format, __VA_ARGS__); \
         int ours_ = hl_t_snprintf(ours, size, format, __VA_ARGS__); \
         if (ours_ != host_ || memcmp(ours, host, sizeof ours) != 0) \
-            FAIL("\"%s\" with %s: %d \"%.300s\", wanted %d \"%.300s\"", format, \
-                 #__VA_ARGS__, ours_, ours, host_, host); \
+            FAIL("\"%s\" with %s: %d \"%.300s\", wanted %d \"%.300s\"", format, #__VA_ARGS__, \
+                 ours_, ours, host_, host); \
     } while (0)
 
 /* Mostly large enough; now and then the text is cut. */
@@ -50,10 +50,16 @@ static void random_format(char *at, const char *flags, int max_precision, const 
 /* Of any magnitude, and often at the edge of a type. */
 static uint64_t random_integer(void)
 {
-    static const uint64_t edges[] = {
-        0, 1, 9, 10, 127, 128, 255, 256, 32767, 32768, 65535, 65536, INT_MAX, 1u + INT_MAX,
-        UINT_MAX, 1ull + UINT_MAX, INT64_MAX, 1ull + INT64_MAX, UINT64_MAX
-    };
+    static const uint64_t edges[] = {0,         1,
+                                     9,         10,
+                                     127,       128,
+                                     255,       256,
+                                     32767,     32768,
+                                     65535,     65536,
+                                     INT_MAX,   1u + INT_MAX,
+                                     UINT_MAX,  1ull + UINT_MAX,
+                                     INT64_MAX, 1ull + INT64_MAX,
+                                     UINT64_MAX};
 
     if (random_below(4) == 0)
         return edges[random_below(sizeof edges / sizeof *edges)];
@@ -62,7 +68,7 @@ static uint64_t random_integer(void)
 
 TEST(guest_vsnprintf_formats_integers_as_the_host)
 {
-    static const char *const lengths[] = { "", "hh", "h", "l", "ll", "z", "j", "t" };
+    static const char *const lengths[] = {"", "hh", "h", "l", "ll", "z", "j", "t"};
     char format[64];
 
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -129,10 +135,10 @@ static double random_double(void)
         return from_bits(random_bits());
     case 1:
         return from_bits(random_bits() >> 12 >> random_below(52));
-    case 2:     /* a tie at some binary digit */
+    case 2: /* a tie at some binary digit */
         value = ldexp((double)(random_bits() >> (40 + random_below(24))), -(int)random_below(30));
         break;
-    case 3:     /* a short decimal */
+    case 3: /* a short decimal */
         value = (double)(random_bits() >> (30 + random_below(34)));
         value /= pow(10, (double)random_below(12));
         break;
@@ -142,13 +148,13 @@ static double random_double(void)
     case 5:
         value = ldexp(1, (int)random_below(2090) - 1070);
         break;
-    case 6:     /* nines, which carry */
+    case 6: /* nines, which carry */
         value = pow(10, (double)random_below(18)) - pow(10, -(double)random_below(10));
         break;
-    case 7:     /* something and a half */
+    case 7: /* something and a half */
         value = (double)random_below(100000) + 0.5;
         break;
-    default:    /* ends in 5 */
+    default: /* ends in 5 */
         value = (double)(random_below(100000) * 10 + 5) / pow(10, (double)random_below(9));
         break;
     }
@@ -168,21 +174,58 @@ TEST(guest_vsnprintf_rounds_doubles_as_the_host)
         size_t room = random_room();
 
         /* glibc's %#g is wrong where rounding carries; see below */
-        random_format(format, conversion == 'g' || conversion == 'G' ? "-+ 0" : "-+ #0",
-                      precision, random_below(8) == 0 ? "l" : "", conversion);
+        random_format(format, conversion == 'g' || conversion == 'G' ? "-+ 0" : "-+ #0", precision,
+                      random_below(8) == 0 ? "l" : "", conversion);
         COMPARE(room, format, value);
     }
 }
 
 TEST(guest_vsnprintf_rounds_special_doubles_at_every_precision)
 {
-    const double values[] = {
-        0.0, -0.0, 0.5, 1.5, 2.5, 0.25, 0.125, 0.375, 1e23, 9.5, 99.5, 999999.5, 9999995.0,
-        0.0001, 0.00001, 0.00009999995, 123456.5, 1234565.0, 0.1, 0.3, 2.675, 1.005,
-        5e-324, DBL_MIN, DBL_MAX, DBL_EPSILON, 1 - DBL_EPSILON / 2, 9007199254740993.0,
-        1e15, 1e16, 1e17, 1e22, 1e100, 4.35, 8.5, 0.05, 0.95, 9.995, 0.99999999999999989,
-        from_bits(0x000fffffffffffff), INFINITY, -INFINITY, NAN, -NAN
-    };
+    const double values[] = {0.0,
+                             -0.0,
+                             0.5,
+                             1.5,
+                             2.5,
+                             0.25,
+                             0.125,
+                             0.375,
+                             1e23,
+                             9.5,
+                             99.5,
+                             999999.5,
+                             9999995.0,
+                             0.0001,
+                             0.00001,
+                             0.00009999995,
+                             123456.5,
+                             1234565.0,
+                             0.1,
+                             0.3,
+                             2.675,
+                             1.005,
+                             5e-324,
+                             DBL_MIN,
+                             DBL_MAX,
+                             DBL_EPSILON,
+                             1 - DBL_EPSILON / 2,
+                             9007199254740993.0,
+                             1e15,
+                             1e16,
+                             1e17,
+                             1e22,
+                             1e100,
+                             4.35,
+                             8.5,
+                             0.05,
+                             0.95,
+                             9.995,
+                             0.99999999999999989,
+                             from_bits(0x000fffffffffffff),
+                             INFINITY,
+                             -INFINITY,
+                             NAN,
+                             -NAN};
     char format[32];
 
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {

@@ -8,8 +8,8 @@
 #include "../fake/fake.h"
 #include "../test.h"
 
-#define MS 1000000ull           /* nanoseconds */
-enum { SLACK = 2000 };          /* ms by which a busy machine may be late */
+#define MS 1000000ull  /* nanoseconds */
+enum { SLACK = 2000 }; /* ms by which a busy machine may be late */
 #define LATE "the call ran past its deadline"
 
 static hl_status spin(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
@@ -25,11 +25,14 @@ static hl_status ask_host(struct fake_guest *guest, struct hv_exit *exit, hl_err
     return guest->step ? fake_return(guest, hl_void()) : fake_call(guest, 0, NULL, 0);
 }
 
-static const struct fake_function exports[] = {
-    {"noop", "void()", NULL}, {"spin", "void()", spin}, {"ask", "void()", ask_host}};
+static const struct fake_function exports[] = {{"noop", "void()", NULL},
+                                               {"spin", "void()", spin},
+                                               {"ask", "void()", ask_host}};
 static const hl_symbol imports[] = {{"h", "void()"}};
-static const struct fake_program program = {.exports = exports, .export_count = 3,
-                                            .imports = imports, .import_count = 1};
+static const struct fake_program program = {.exports = exports,
+                                            .export_count = 3,
+                                            .imports = imports,
+                                            .import_count = 1};
 
 /* user: a pause in microseconds. */
 static hl_status pause_for(hl_call *call, const hl_value args[], hl_value *ret)
@@ -43,8 +46,8 @@ static hl_status pause_for(hl_call *call, const hl_value args[], hl_value *ret)
 static hl_sandbox *box_with(hl_fn fn, void *user, uint64_t deadline_us)
 {
     const hl_host_function function = {"h", "void()", fn, user};
-    const hl_config config = {.struct_size = sizeof config, .deadline_us = deadline_us,
-                              .message_size = 64 * 1024};
+    const hl_config config = {
+        .struct_size = sizeof config, .deadline_us = deadline_us, .message_size = 64 * 1024};
     hl_sandbox *box;
     hl_host *host;
     hl_error err;
@@ -138,7 +141,7 @@ TEST(deadline_can_be_taken_away)
     hl_sandbox_destroy(box);
 }
 
-/* ---- Host functions ------------------------------------------------------------------ */
+/* ---- Host functions ---------------------------------------------------------------- */
 
 /* The host function is not interrupted; the guest does not resume after it. */
 TEST(host_function_outlives_the_deadline)
@@ -193,7 +196,7 @@ TEST(deadline_covers_nested_calls)
     hl_sandbox_destroy(box);
 }
 
-/* ---- The watcher ------------------------------------------------------------------------ */
+/* ---- The watcher ------------------------------------------------------------------- */
 
 /* It sleeps after a while without work, and a call wakes it. */
 TEST(watcher_sleeps_and_wakes)
@@ -290,7 +293,7 @@ TEST(sandboxes_with_deadlines_come_and_go)
     CHECK_INT(fake_alive(), 0);
 }
 
-/* ---- Together with a stop ------------------------------------------------------------------ */
+/* ---- Together with a stop ---------------------------------------------------------- */
 
 static hl_status stop_then_be_late(hl_call *call_, const hl_value args[], hl_value *ret)
 {

@@ -7,13 +7,13 @@
 #include "../fake/fake.h"
 #include "../test.h"
 
-/* ---- A guest whose only function leaves by a door of the test's choice -------- */
+/* ---- A guest whose only function leaves by a door of the test's choice ------------- */
 
 struct door {
     struct hv_exit exit;
-    hl_status error;                /* not HL_OK: the hypervisor fails instead */
-    struct system_report report;    /* left on the vectors' stack */
-    uint32_t spurious;              /* STOPPED that many times first */
+    hl_status error;             /* not HL_OK: the hypervisor fails instead */
+    struct system_report report; /* left on the vectors' stack */
+    uint32_t spurious;           /* STOPPED that many times first */
 };
 
 static hl_status leave(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
@@ -77,7 +77,10 @@ static void expect_exit(struct hv_exit exit, hl_status status, const char *text)
 }
 
 #define PORT(number, ...) \
-    (struct hv_exit){.kind = HV_EXIT_PORT, .port = number, __VA_ARGS__}
+    (struct hv_exit) \
+    { \
+        .kind = HV_EXIT_PORT, .port = number, __VA_ARGS__ \
+    }
 
 TEST(gate_is_the_way_out)
 {
@@ -185,24 +188,56 @@ TEST(hypervisor_fails)
     expect(&err, &door, HL_E_MEMORY, "KVM_RUN: it broke");
 }
 
-/* ---- Exceptions ------------------------------------------------------------------ */
+/* ---- Exceptions -------------------------------------------------------------------- */
 
 static const char *const names[32] = {
-    "divide error (#DE)", "debug exception (#DB)", "NMI", "breakpoint (#BP)", "overflow (#OF)",
-    "bound range exceeded (#BR)", "invalid opcode (#UD)", "device not available (#NM)",
-    "double fault (#DF)", "exception", "invalid TSS (#TS)", "segment not present (#NP)",
-    "stack fault (#SS)", "general protection (#GP)", NULL /* page fault */, "exception",
-    "x87 error (#MF)", "alignment check (#AC)", "machine check (#MC)", "SIMD error (#XM)",
-    "exception", "control protection (#CP)", "exception", "exception", "exception", "exception",
-    "exception", "exception", "exception", "exception", "exception", "exception",
+    "divide error (#DE)",
+    "debug exception (#DB)",
+    "NMI",
+    "breakpoint (#BP)",
+    "overflow (#OF)",
+    "bound range exceeded (#BR)",
+    "invalid opcode (#UD)",
+    "device not available (#NM)",
+    "double fault (#DF)",
+    "exception",
+    "invalid TSS (#TS)",
+    "segment not present (#NP)",
+    "stack fault (#SS)",
+    "general protection (#GP)",
+    NULL /* page fault */,
+    "exception",
+    "x87 error (#MF)",
+    "alignment check (#AC)",
+    "machine check (#MC)",
+    "SIMD error (#XM)",
+    "exception",
+    "control protection (#CP)",
+    "exception",
+    "exception",
+    "exception",
+    "exception",
+    "exception",
+    "exception",
+    "exception",
+    "exception",
+    "exception",
+    "exception",
 };
 
 static struct door reporting(uint64_t vector, uint64_t error, uint64_t address)
 {
     return (struct door){
         .exit = PORT(PORT_REPORT, .write = true, .size = 1, .count = 1),
-        .report = {.cr2 = address, .rax = 1, .vector = vector, .error = error, .rip = 0x401234,
-                   .cs = 0x33, .rflags = 2, .rsp = 3, .ss = 0x2b},
+        .report = {.cr2 = address,
+                   .rax = 1,
+                   .vector = vector,
+                   .error = error,
+                   .rip = 0x401234,
+                   .cs = 0x33,
+                   .rflags = 2,
+                   .rsp = 3,
+                   .ss = 0x2b},
     };
 }
 
@@ -221,7 +256,7 @@ TEST(every_exception_has_its_name)
         expect(&err, &door, HL_E_FAULT, text);
         CHECK_INT(err.vector, i);
         CHECK_INT(err.rip, 0x401234);
-        CHECK_INT(err.access, 0);       /* of page faults only */
+        CHECK_INT(err.access, 0); /* of page faults only */
         CHECK_INT(err.address, 0);
     }
 }
@@ -323,8 +358,11 @@ static hl_status dither(struct fake_guest *guest, struct hv_exit *exit, hl_error
 TEST(spurious_stops_go_on)
 {
     struct door door = {.spurious = 3};
-    const struct fake_program program = {.exports = (const struct fake_function[]){{"f", "void()", 0}},
-                                         .export_count = 1, .whole = dither, .user = &door};
+    const struct fake_program program = {
+        .exports = (const struct fake_function[]){{"f", "void()", 0}},
+        .export_count = 1,
+        .whole = dither,
+        .user = &door};
     struct fake_guest *guest;
     hl_sandbox *box;
     hl_error err;
@@ -340,7 +378,7 @@ TEST(spurious_stops_go_on)
     hl_sandbox_destroy(box);
 }
 
-/* ---- The first entry ------------------------------------------------------------------ */
+/* ---- The first entry --------------------------------------------------------------- */
 
 TEST(init_starts_at_the_entry_point)
 {
@@ -355,6 +393,32 @@ TEST(init_starts_at_the_entry_point)
     CHECK_INT(guest->reset.rdi, HL_BOOT);
     CHECK_INT(guest->reset.rflags, 2);
     hl_sandbox_destroy(box);
+}
+
+/* Random numbers come once; the generation tells clones apart. */
+TEST(requests_carry_seed_and_generation)
+{
+    static const struct fake_function good[] = {{"f", "void()", NULL}};
+    const struct fake_program program = {.exports = good, .export_count = 1};
+    static const uint64_t none[3];
+    struct hl_frame init, other;
+    hl_sandbox *box, *second;
+    hl_error err;
+
+    CHECK_INT(fake_create(&box, &program, NULL, NULL, &err), HL_OK);
+    init = fake_of(box)->in;
+    CHECK_INT(init.kind, HL_KIND_INIT);
+    CHECK(init.generation && memcmp(init.seed, none, sizeof none));
+    CHECK_INT(hl_sandbox_call(NULL, box, "f", NULL, 0, &err), HL_OK);
+    CHECK_INT(fake_of(box)->in.kind, HL_KIND_CALL);
+    CHECK(fake_of(box)->in.generation == init.generation);
+    CHECK(!memcmp(fake_of(box)->in.seed, none, sizeof none));
+    CHECK_INT(fake_create(&second, &program, NULL, NULL, &err), HL_OK);
+    other = fake_of(second)->in;
+    CHECK(other.generation != init.generation);
+    CHECK(memcmp(other.seed, init.seed, sizeof init.seed));
+    hl_sandbox_destroy(box);
+    hl_sandbox_destroy(second);
 }
 
 static void expect_no_box(const struct fake_program *program, hl_status status, const char *text)

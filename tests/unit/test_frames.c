@@ -6,9 +6,9 @@
 #include "../test.h"
 
 #define BROKE "the guest broke the protocol: "
-enum { MESSAGE = 64 * 1024 };   /* the smallest message_size */
+enum { MESSAGE = 64 * 1024 }; /* the smallest message_size */
 
-static uint32_t mixed;          /* calls of the host function */
+static uint32_t mixed; /* calls of the host function */
 
 static hl_status mix(hl_call *call, const hl_value args[], hl_value *ret)
 {
@@ -26,25 +26,41 @@ static hl_status mix(hl_call *call, const hl_value args[], hl_value *ret)
 
 static hl_host *host(void)
 {
-    static const hl_host_function functions[] = {{"mix", "void(i32, bool, f32, str, bytes)", mix, 0}};
+    static const hl_host_function functions[] = {
+        {"mix", "void(i32, bool, f32, str, bytes)", mix, 0}};
     hl_host *made;
 
     CHECK_INT(hl_host_create(&made, functions, 1, NULL), HL_OK);
     return made;
 }
 
-/* ---- One field wrong in a frame that calls the host function -------------------- */
+/* ---- One field wrong in a frame that calls the host function ----------------------- */
 
 /* Where things lie in it. */
-enum { KIND = 0, DEPTH = 4, INDEX = 8, COUNT = 12, SIZE = 16, RESERVED = 28,
-       I32 = 64, BOOL = 80, F32 = 96, STR = 112, BYTES = 128,   /* slots: */
-       TYPE = 0, LEN = 4, WORD = 8,
-       TEXT = 144, DATA = 160, END = 192 };
+enum {
+    KIND = 0,
+    DEPTH = 4,
+    INDEX = 8,
+    COUNT = 12,
+    SIZE = 16,
+    RESERVED = 28,
+    I32 = 64,
+    BOOL = 80,
+    F32 = 96,
+    STR = 112,
+    BYTES = 128, /* slots: */
+    TYPE = 0,
+    LEN = 4,
+    WORD = 8,
+    TEXT = 144,
+    DATA = 160,
+    END = 192
+};
 
 struct patch {
     uint32_t at, width;
     uint64_t value;
-    const char *text;           /* after BROKE; NULL: nothing is wrong */
+    const char *text; /* after BROKE; NULL: nothing is wrong */
 };
 
 static hl_status call_mix(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
@@ -68,8 +84,11 @@ static void send_patched(const hl_host *to, const struct patch *patch)
 {
     static const struct fake_function exports[] = {{"f", "void()", call_mix}};
     static const hl_symbol imports[] = {{"mix", "void(i32, bool, f32, str, bytes)"}};
-    struct fake_program program = {.exports = exports, .export_count = 1, .imports = imports,
-                                   .import_count = 1, .user = (void *)patch};
+    struct fake_program program = {.exports = exports,
+                                   .export_count = 1,
+                                   .imports = imports,
+                                   .import_count = 1,
+                                   .user = (void *)patch};
     const hl_status wanted = patch->text ? HL_E_PROTOCOL : HL_OK;
     const uint32_t before = mixed;
     char text[300] = "ok";
@@ -151,7 +170,7 @@ TEST(frame_with_a_wrong_count)
 {
     static const struct patch patches[] = {
         {COUNT, 4, 0, MISFIT},
-        {COUNT, 4, 4, "value at the wrong offset"},     /* the payload begins elsewhere */
+        {COUNT, 4, 4, "value at the wrong offset"}, /* the payload begins elsewhere */
         {COUNT, 4, 6, "value at the wrong offset"},
         {COUNT, 4, 8, "value at the wrong offset"},
         {COUNT, 4, 9, MISFIT},
@@ -169,13 +188,13 @@ TEST(frame_with_a_wrong_size)
     static const struct patch patches[] = {
         {SIZE, 8, 0, MISFIT},
         {SIZE, 8, 1, MISFIT},
-        {SIZE, 8, 128, MISFIT},                         /* less than its slots */
+        {SIZE, 8, 128, MISFIT}, /* less than its slots */
         {SIZE, 8, END - 16, "value reaches beyond its frame"},
         {SIZE, 8, END - 1, MISFIT},
         {SIZE, 8, END + 1, MISFIT},
         {SIZE, 8, END + 8, MISFIT},
         {SIZE, 8, END + 16, MISFIT},
-        {SIZE, 8, 16ull << 20, MISFIT},                 /* the whole buffer */
+        {SIZE, 8, 16ull << 20, MISFIT}, /* the whole buffer */
         {SIZE, 8, (16ull << 20) + 16, "frame larger than the buffer"},
         {SIZE, 8, 1ull << 31, "frame larger than the buffer"},
         {SIZE, 8, (1ull << 32) + END, "frame larger than the buffer"},
@@ -215,9 +234,9 @@ TEST(bytes_that_do_not_lie_where_they_must)
         {STR + WORD, 8, TEXT - 1, "value at the wrong offset"},
         {STR + WORD, 8, TEXT + 16, "value at the wrong offset"},
         {STR + WORD, 8, UINT64_MAX, "value at the wrong offset"},
-        {BYTES + WORD, 8, TEXT, "value at the wrong offset"},   /* shared with the str */
+        {BYTES + WORD, 8, TEXT, "value at the wrong offset"}, /* shared with the str */
         {BYTES + WORD, 8, DATA + (1ull << 32), "value at the wrong offset"},
-        {STR + LEN, 4, 47, "value at the wrong offset"},        /* of what follows */
+        {STR + LEN, 4, 47, "value at the wrong offset"}, /* of what follows */
         {STR + LEN, 4, 48, "value reaches beyond its frame"},
         {STR + LEN, 4, HL_LEN_MAX, "value reaches beyond its frame"},
         {STR + LEN, 4, 1u << 31, "value longer than 2 GiB - 1"},
@@ -236,10 +255,10 @@ TEST(payload_that_is_no_text_or_not_padded)
     static const struct patch patches[] = {
         {TEXT + 1, 1, 0, "str holds a NUL or invalid UTF-8"},
         {TEXT + 2, 1, 0xff, "str holds a NUL or invalid UTF-8"},
-        {TEXT + 2, 1, 0xc3, "str holds a NUL or invalid UTF-8"},    /* cut short */
+        {TEXT + 2, 1, 0xc3, "str holds a NUL or invalid UTF-8"}, /* cut short */
         {STR + LEN, 4, 15, "str holds a NUL or invalid UTF-8"},
         {STR + LEN, 4, 2, "padding not zero"},
-        {TEXT + 3, 1, 1, "padding not zero"},                       /* no NUL after it */
+        {TEXT + 3, 1, 1, "padding not zero"}, /* no NUL after it */
         {TEXT + 15, 1, 1, "padding not zero"},
         {BYTES + LEN, 4, 19, "padding not zero"},
         {DATA + 20, 1, 0x80, "padding not zero"},
@@ -261,7 +280,7 @@ TEST(arguments_of_other_types)
     SEND(patches);
 }
 
-/* ---- Wrong numbers of values -------------------------------------------------------- */
+/* ---- Wrong numbers of values ------------------------------------------------------- */
 
 struct say {
     enum hl_kind kind;
@@ -285,8 +304,11 @@ static void expect(const char *signature, const struct say *what, hl_status stat
 {
     const struct fake_function exports[] = {{"f", signature, say}};
     static const hl_symbol imports[] = {{"mix", "void(i32, bool, f32, str, bytes)"}};
-    const struct fake_program program = {.exports = exports, .export_count = 1, .imports = imports,
-                                         .import_count = 1, .user = (void *)what};
+    const struct fake_program program = {.exports = exports,
+                                         .export_count = 1,
+                                         .imports = imports,
+                                         .import_count = 1,
+                                         .user = (void *)what};
     hl_host *to = host();
     hl_value ret = hl_i32(1);
     hl_sandbox *box;
@@ -441,7 +463,7 @@ TEST(gate_without_a_frame)
     CHECK_STR(err.text, BROKE MISFIT);
 }
 
-/* ---- As large as the buffer ---------------------------------------------------------- */
+/* ---- As large as the buffer -------------------------------------------------------- */
 
 /* The longest bytes whose frame just fits. */
 enum { FIT = MESSAGE - 64 - 16 - 1 };

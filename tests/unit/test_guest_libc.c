@@ -63,8 +63,8 @@ unsigned char *guarded(size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t whole = (size + page - 1) / page * page + page;
-    unsigned char *base = mmap(NULL, whole, PROT_READ | PROT_WRITE,
-                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *base = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                               0);
 
     CHECK(base != MAP_FAILED);
     CHECK_INT(mprotect(base + whole - page, page, PROT_NONE), 0);
@@ -85,8 +85,8 @@ static int sign_of(int order)
 
 /* ---- memory ---- */
 
-#define AREA 1400u          /* an operation on a part of it must leave the rest alone */
-#define REP_MIN 2048u       /* where mem.c changes its method */
+#define AREA 1400u    /* an operation on a part of it must leave the rest alone */
+#define REP_MIN 2048u /* where mem.c changes its method */
 #define REP_MAX (256u * 1024)
 
 static unsigned char area_ours[AREA], area_host[AREA];
@@ -101,8 +101,8 @@ static void check_areas(const char *what, size_t to, size_t from, size_t size)
 {
     for (size_t i = 0; i < AREA; i++) {
         if (area_ours[i] != area_host[i])
-            FAIL("%s(to %zu, from %zu, size %zu): byte %zu is %02x, wanted %02x", what, to,
-                 from, size, i, area_ours[i], area_host[i]);
+            FAIL("%s(to %zu, from %zu, size %zu): byte %zu is %02x, wanted %02x", what, to, from,
+                 size, i, area_ours[i], area_host[i]);
     }
 }
 
@@ -119,8 +119,7 @@ TEST(guest_memcpy_copies_at_every_alignment_and_nothing_beside)
             for (size_t size = 0; size < 680; size = next_size(size)) {
                 fill_areas();
                 memcpy(area_host + to, area_host + 700 + from, size);
-                CHECK(hl_t_memcpy(area_ours + to, area_ours + 700 + from, size) ==
-                      area_ours + to);
+                CHECK(hl_t_memcpy(area_ours + to, area_ours + 700 + from, size) == area_ours + to);
                 check_areas("memcpy", to, 700 + from, size);
             }
         }
@@ -129,7 +128,7 @@ TEST(guest_memcpy_copies_at_every_alignment_and_nothing_beside)
 
 TEST(guest_memmove_copies_overlapping_blocks_both_ways)
 {
-    static const size_t distances[] = { 0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 300 };
+    static const size_t distances[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 300};
 
     for (size_t d = 0; d < sizeof distances / sizeof *distances; d++) {
         for (size_t size = 0; size < 1000; size = next_size(size)) {
@@ -183,7 +182,7 @@ static void copy_and_fill(unsigned char *to, const unsigned char *from, unsigned
 TEST(guest_memory_functions_are_right_for_large_blocks)
 {
     static unsigned char from[REP_MAX + 100], to[REP_MAX + 300], filled[REP_MAX + 300];
-    static const size_t middles[] = { REP_MIN, 3 * REP_MIN, REP_MAX };
+    static const size_t middles[] = {REP_MIN, 3 * REP_MIN, REP_MAX};
 
     for (size_t i = 0; i < sizeof from; i++)
         from[i] = (unsigned char)(random_bits() >> 30);
@@ -203,7 +202,7 @@ TEST(guest_memcmp_orders_by_the_first_difference)
 
             memset(a, 0x80, size);
             memset(b, 0x80, size);
-            memset(a + at + 1, 1, size - at - 1);   /* later bytes say the opposite */
+            memset(a + at + 1, 1, size - at - 1); /* later bytes say the opposite */
             a[at] = 0xff;
             b[at] = 0x7f;
             CHECK(hl_t_memcmp(a, b, size) > 0);
@@ -236,8 +235,7 @@ TEST(guest_memchr_and_memrchr_find_the_first_and_the_last)
         for (size_t i = 0; i < 80; i++)
             area_host[i] = (unsigned char)random_below(8);
         CHECK(hl_t_memchr(area_host + from, byte, size) == memchr(area_host + from, byte, size));
-        CHECK(hl_t_memrchr(area_host + from, byte, size) ==
-              memrchr(area_host + from, byte, size));
+        CHECK(hl_t_memrchr(area_host + from, byte, size) == memrchr(area_host + from, byte, size));
     }
 }
 
@@ -246,7 +244,7 @@ TEST(guest_memchr_and_memrchr_find_the_first_and_the_last)
 /* A random string over few letters, so that parts repeat, in front of a guard page. */
 static char *random_string(char *end, size_t max)
 {
-    static const char letters[4] = { 'a', 'b', '\xe4', 'c' };
+    static const char letters[4] = {'a', 'b', '\xe4', 'c'};
     size_t size = random_below(max);
     char *text = end - size - 1;
 
@@ -399,16 +397,52 @@ static void check_number(const char *text, int base)
 
 TEST(guest_strtol_family_parses_as_the_host)
 {
-    static const char *const texts[] = {
-        "", " ", "-", "+", "0", "00", "0x", "0X1f", "0xg", "-0x10", "+0x", "08", "z", "Zz9",
-        "\t\n\v\f\r 42", "--1", "+-1", "- 1", "12 34", "9223372036854775807",
-        "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
-        "18446744073709551615", "18446744073709551616", "-18446744073709551615",
-        "-18446744073709551616", "-1", "99999999999999999999999999999", "\xc4",
-        "7fffffffffffffff", "0x7fffffffffffffff", "0xffffffffffffffff", "0x10000000000000000",
-        "01777777777777777777777", "02000000000000000000000", "x1", "0x0x1", "1e5", "1.5",
-        "@", "[", "`", "{", "/", ":"
-    };
+    static const char *const texts[] = {"",
+                                        " ",
+                                        "-",
+                                        "+",
+                                        "0",
+                                        "00",
+                                        "0x",
+                                        "0X1f",
+                                        "0xg",
+                                        "-0x10",
+                                        "+0x",
+                                        "08",
+                                        "z",
+                                        "Zz9",
+                                        "\t\n\v\f\r 42",
+                                        "--1",
+                                        "+-1",
+                                        "- 1",
+                                        "12 34",
+                                        "9223372036854775807",
+                                        "9223372036854775808",
+                                        "-9223372036854775808",
+                                        "-9223372036854775809",
+                                        "18446744073709551615",
+                                        "18446744073709551616",
+                                        "-18446744073709551615",
+                                        "-18446744073709551616",
+                                        "-1",
+                                        "99999999999999999999999999999",
+                                        "\xc4",
+                                        "7fffffffffffffff",
+                                        "0x7fffffffffffffff",
+                                        "0xffffffffffffffff",
+                                        "0x10000000000000000",
+                                        "01777777777777777777777",
+                                        "02000000000000000000000",
+                                        "x1",
+                                        "0x0x1",
+                                        "1e5",
+                                        "1.5",
+                                        "@",
+                                        "[",
+                                        "`",
+                                        "{",
+                                        "/",
+                                        ":"};
     static const char letters[] = "0123456789acfxXzZ+- ";
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -431,7 +465,7 @@ TEST(guest_strtol_family_parses_as_the_host)
 
 TEST(guest_strtol_refuses_a_base_that_is_none)
 {
-    static const int bases[] = { -1, 1, 37, INT_MIN, INT_MAX };
+    static const int bases[] = {-1, 1, 37, INT_MIN, INT_MAX};
     const char *text = "11";
     char *end;
 
@@ -443,7 +477,7 @@ TEST(guest_strtol_refuses_a_base_that_is_none)
         CHECK(end == text);
     }
     CHECK_INT(hl_t_strtol(text, NULL, 2), 3);
-    CHECK_INT(hl_t_strtol("0b1", &end, 0), 0);  /* of C23: newer hosts differ */
+    CHECK_INT(hl_t_strtol("0b1", &end, 0), 0); /* of C23: newer hosts differ */
     CHECK_STR(end, "b1");
 }
 
@@ -491,7 +525,7 @@ TEST(guest_qsort_has_no_slow_input)
     item_size = sizeof *items;
     for (unsigned shape = 0; shape < 4; shape++) {
         for (size_t i = 0; i < count; i++) {
-            uint32_t shapes[] = { (uint32_t)i, (uint32_t)(count - i), 7, (uint32_t)(i % 256) };
+            uint32_t shapes[] = {(uint32_t)i, (uint32_t)(count - i), 7, (uint32_t)(i % 256)};
 
             items[i] = __builtin_bswap32(shapes[shape]);
         }
@@ -553,12 +587,12 @@ TEST(guest_printf_hands_each_text_to_the_host_whole)
     CHECK_INT(hl_t_printf("<%s>", large), (int)sizeof large + 1);
     CHECK_INT(strlen(printed), sizeof large + 1);
     CHECK(strchr(printed, '>') == printed + sizeof large);
-    for (size_t size = 505; size < 520; size++) {   /* around its buffer's size */
+    for (size_t size = 505; size < 520; size++) { /* around its buffer's size */
         printed[0] = '\0';
         CHECK_INT(hl_t_printf("%.*s", (int)size, large), (int)size);
         CHECK_INT(strlen(printed), size);
     }
-    hl_t_free(hl_t_malloc(HEAP_SIZE - 16));     /* aborts or fails had it leaked */
+    hl_t_free(hl_t_malloc(HEAP_SIZE - 16)); /* aborts or fails had it leaked */
 }
 
 TEST(guest_printf_reports_a_host_that_refuses_and_a_heap_that_is_full)

@@ -53,11 +53,11 @@ static hl_sandbox *box_calling(const char *signature, hl_fn fn, void *user)
     snprintf(guest_signature, sizeof guest_signature, "void%s", strchr(signature, '('));
     exports[0] = (struct fake_function){"f", guest_signature, call_and_look};
     imports[0] = (hl_symbol){"h", signature};
-    program = (struct fake_program){.exports = exports, .export_count = 1, .imports = imports,
-                                    .import_count = 1};
+    program = (struct fake_program){
+        .exports = exports, .export_count = 1, .imports = imports, .import_count = 1};
     CHECK_INT(hl_host_create(&host, &function, 1, &err), HL_OK);
     CHECK_INT(fake_create(&box, &program, host, &small, &err), HL_OK);
-    hl_host_release(host);          /* the sandbox holds it */
+    hl_host_release(host); /* the sandbox holds it */
     return box;
 }
 
@@ -72,8 +72,8 @@ static void call_f(hl_sandbox *box)
 }
 
 /* What the guest is told when the host function does as fn; it lives on. */
-static void expect_fail(const char *signature, hl_fn fn, void *user, hl_status status,
-                        int32_t code, const char *text)
+static void expect_fail(const char *signature, hl_fn fn, void *user, hl_status status, int32_t code,
+                        const char *text)
 {
     hl_sandbox *box = box_calling(signature, fn, user);
 
@@ -88,7 +88,7 @@ static void expect_fail(const char *signature, hl_fn fn, void *user, hl_status s
     CHECK_INT(fake_alive(), 0);
 }
 
-/* ---- Failing ------------------------------------------------------------------------- */
+/* ---- Failing ----------------------------------------------------------------------- */
 
 static hl_status fail_with_user(hl_call *call, const hl_value args[], hl_value *ret)
 {
@@ -111,7 +111,7 @@ TEST(host_function_fails)
     memset(longest, 'x', sizeof longest - 1);
     memset(cut, 'x', HL_FAIL_TEXT_MAX);
     expect_fail("i32()", fail_with_user, longest, HL_E_FAILED, 42, cut);
-    memcpy(longest + HL_FAIL_TEXT_MAX - 1, "\xc3\xa9", 2);     /* cut before it */
+    memcpy(longest + HL_FAIL_TEXT_MAX - 1, "\xc3\xa9", 2); /* cut before it */
     cut[HL_FAIL_TEXT_MAX - 1] = '\0';
     expect_fail("i32()", fail_with_user, longest, HL_E_FAILED, 42, cut);
 }
@@ -189,7 +189,7 @@ TEST(host_function_gives_a_bad_value)
                 "host function h: result: bool is neither 0 nor 1");
 }
 
-/* ---- Large results -------------------------------------------------------------------- */
+/* ---- Large results ----------------------------------------------------------------- */
 
 static hl_status give_many(hl_call *call, const hl_value args[], hl_value *ret)
 {
@@ -240,7 +240,7 @@ TEST(reply_memory)
     hl_sandbox_destroy(box);
 }
 
-/* ---- What the function can ask about its call ------------------------------------------- */
+/* ---- What the function can ask about its call -------------------------------------- */
 
 static hl_status look_around(hl_call *call, const hl_value args[], hl_value *ret)
 {
@@ -269,7 +269,7 @@ TEST(host_function_sees_its_call)
     hl_sandbox_destroy(box);
 }
 
-/* ---- Ten million empty host calls ---------------------------------------------------------- */
+/* ---- Ten million empty host calls -------------------------------------------------- */
 
 static uint32_t left;
 
@@ -296,8 +296,11 @@ TEST_SLOW(ten_million_empty_host_calls)
 {
     static const struct fake_function exports[] = {{"f", "void()", NULL}};
     static const hl_symbol imports[] = {{"h", "void()"}};
-    const struct fake_program program = {.exports = exports, .export_count = 1, .imports = imports,
-                                         .import_count = 1, .whole = call_often};
+    const struct fake_program program = {.exports = exports,
+                                         .export_count = 1,
+                                         .imports = imports,
+                                         .import_count = 1,
+                                         .whole = call_often};
     const uint32_t wanted = test_full() ? 10000000 : 500000;
     uint32_t calls = 0;
     const hl_host_function function = {"h", "void()", count_down, &calls};
@@ -314,7 +317,7 @@ TEST_SLOW(ten_million_empty_host_calls)
     hl_host_release(host);
 }
 
-/* ---- Little room for an answer --------------------------------------------------------------- */
+/* ---- Little room for an answer ----------------------------------------------------- */
 
 /* The largest request there can be still leaves room for a failure, so a host
  * function whose result does not fit fails and nothing else happens. */
@@ -340,8 +343,8 @@ TEST(request_that_leaves_little_room_for_an_answer)
 {
     static const struct fake_function exports[] = {{"f", "void(bytes)", call_from_full}};
     static const hl_symbol imports[] = {{"h", "bytes()"}};
-    const struct fake_program program = {.exports = exports, .export_count = 1, .imports = imports,
-                                         .import_count = 1};
+    const struct fake_program program = {
+        .exports = exports, .export_count = 1, .imports = imports, .import_count = 1};
     uint8_t *block = calloc(1, MESSAGE);
     const hl_host_function function = {"h", "bytes()", large_result, block};
     const hl_value arg = hl_bytes(block, MESSAGE - 1024 - 64 - 16 - 1);

@@ -6,12 +6,12 @@
 #include "../fake/fake.h"
 #include "../test.h"
 
-/* ---- Lines --------------------------------------------------------------------- */
+/* ---- Lines ------------------------------------------------------------------------- */
 
-enum { LINES = 1000, BYTES = 1 << 20 };     /* an outermost call's budget */
+enum { LINES = 1000, BYTES = 1 << 20 }; /* an outermost call's budget */
 
-struct lines {                  /* that the guest writes in each call of f */
-    uint32_t count;             /* of them */
+struct lines {      /* that the guest writes in each call of f */
+    uint32_t count; /* of them */
     uint32_t level;
     hl_value text, file;
     uint32_t sent;
@@ -54,13 +54,13 @@ static hl_sandbox *box_logging(struct lines *lines, uint32_t level)
 {
     static const struct fake_function exports[] = {{"f", "void()", NULL}};
     static struct fake_program program;
-    const hl_config config = {.struct_size = sizeof config, .log = hear, .log_user = "log user",
-                              .log_level = level};
+    const hl_config config = {
+        .struct_size = sizeof config, .log = hear, .log_user = "log user", .log_level = level};
     hl_sandbox *box;
     hl_error err;
 
-    program = (struct fake_program){.exports = exports, .export_count = 1, .whole = write_lines,
-                                    .user = lines};
+    program = (struct fake_program){
+        .exports = exports, .export_count = 1, .whole = write_lines, .user = lines};
     CHECK_INT(fake_create(&box, &program, NULL, &config, &err), HL_OK);
     CHECK_INT(fake_of(box)->in.log_level, level);
     return box;
@@ -79,7 +79,8 @@ static void call_f(hl_sandbox *box, struct lines *lines, uint32_t count)
 
 TEST(log_line_arrives_as_it_was_written)
 {
-    struct lines lines = {.level = HL_LEVEL_WARN, .text = hl_bytes("\x1b[2J %s %n\n\xff", 12),
+    struct lines lines = {.level = HL_LEVEL_WARN,
+                          .text = hl_bytes("\x1b[2J %s %n\n\xff", 12),
                           .file = hl_bytes("main.c", 6)};
     hl_sandbox *box = box_logging(&lines, HL_LEVEL_TRACE);
 
@@ -138,10 +139,10 @@ TEST(log_level_out_of_range)
 TEST(no_log_function_no_lines)
 {
     static const struct fake_function exports[] = {{"f", "void()", NULL}};
-    struct lines lines = {.count = 5, .level = HL_LEVEL_ERROR, .text = hl_bytes("x", 1),
-                          .file = hl_bytes("f", 1)};
-    const struct fake_program program = {.exports = exports, .export_count = 1,
-                                         .whole = write_lines, .user = &lines};
+    struct lines lines = {
+        .count = 5, .level = HL_LEVEL_ERROR, .text = hl_bytes("x", 1), .file = hl_bytes("f", 1)};
+    const struct fake_program program = {
+        .exports = exports, .export_count = 1, .whole = write_lines, .user = &lines};
     const hl_config config = {.struct_size = sizeof config, .log_level = HL_LEVEL_TRACE};
     hl_sandbox *box;
     hl_error err;
@@ -155,17 +156,17 @@ TEST(no_log_function_no_lines)
 
 TEST(a_thousand_lines_a_call)
 {
-    struct lines lines = {.level = HL_LEVEL_INFO, .text = hl_bytes("line", 4),
-                          .file = hl_bytes("f", 1)};
+    struct lines lines = {
+        .level = HL_LEVEL_INFO, .text = hl_bytes("line", 4), .file = hl_bytes("f", 1)};
     hl_sandbox *box = box_logging(&lines, HL_LEVEL_INFO);
 
     call_f(box, &lines, LINES);
     CHECK_INT(heard.lines, LINES);
     CHECK_INT(heard.last.line, LINES);
-    call_f(box, &lines, LINES + 77);        /* a new call, a new budget */
+    call_f(box, &lines, LINES + 77); /* a new call, a new budget */
     CHECK_INT(heard.lines, LINES);
     CHECK_INT(heard.dropped, 0);
-    call_f(box, &lines, 2);                 /* its first record tells of the lost ones */
+    call_f(box, &lines, 2); /* its first record tells of the lost ones */
     CHECK_INT(heard.lines, 2);
     CHECK_INT(heard.dropped, 77);
     CHECK_INT(heard.last.dropped, 0);
@@ -184,7 +185,7 @@ TEST(a_mebibyte_of_log_a_call)
     call_f(box, &lines, 1);
     CHECK_INT(heard.lines, 1);
     CHECK_INT(heard.bytes, BYTES);
-    lines.file = hl_bytes("abcd", 4);       /* one more */
+    lines.file = hl_bytes("abcd", 4); /* one more */
     call_f(box, &lines, 3);
     CHECK_INT(heard.lines, 0);
     lines.text = hl_bytes(text, BYTES / 4);
@@ -197,7 +198,7 @@ TEST(a_mebibyte_of_log_a_call)
     free(text);
 }
 
-/* ---- Aborts --------------------------------------------------------------------------- */
+/* ---- Aborts ------------------------------------------------------------------------ */
 
 static hl_status abort_now(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
 {

@@ -8,7 +8,7 @@
 #include "../fake/fake.h"
 #include "../test.h"
 
-/* ---- A guest function that asks the host function of its argument -------------------- */
+/* ---- A guest function that asks the host function of its argument ------------------ */
 
 static hl_status ask_host(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
 {
@@ -36,14 +36,15 @@ static hl_status crash(struct fake_guest *guest, struct hv_exit *exit, hl_error 
     return HL_OK;
 }
 
-static const struct fake_function exports[] = {
-    {"ask", "i32(i32)", ask_host}, {"echo", "str(str)", echo}, {"crash", "void()", crash}};
+static const struct fake_function exports[] = {{"ask", "i32(i32)", ask_host},
+                                               {"echo", "str(str)", echo},
+                                               {"crash", "void()", crash}};
 static const hl_symbol imports[] = {{"h", "i32(i32)"}};
 
 static hl_sandbox *box_with(hl_fn fn, void *user, uint32_t depth)
 {
-    static struct fake_program program = {.exports = exports, .export_count = 3,
-                                          .imports = imports, .import_count = 1};
+    static struct fake_program program = {
+        .exports = exports, .export_count = 3, .imports = imports, .import_count = 1};
     const hl_config config = {.struct_size = sizeof config, .call_depth = depth};
     const hl_host_function function = {"h", "i32(i32)", fn, user};
     hl_sandbox *box;
@@ -63,7 +64,7 @@ static hl_status ask(hl_value *ret, hl_sandbox *box, int32_t number, hl_error *e
     return hl_sandbox_call(ret, box, "ask", &arg, 1, err);
 }
 
-/* ---- Depth ----------------------------------------------------------------------------- */
+/* ---- Depth ------------------------------------------------------------------------- */
 
 /* Sum of the numbers down to 0, one level each. */
 static hl_status sum_down(hl_call *call, const hl_value args[], hl_value *ret)
@@ -74,7 +75,7 @@ static hl_status sum_down(hl_call *call, const hl_value args[], hl_value *ret)
     *ret = hl_i32(0);
     if (number && ask(ret, hl_call_sandbox(call), number - 1, &err))
         return hl_fail(call, err.code ? err.code : err.status, err.text);
-    CHECK_INT(args[0].as.i32, number);      /* untouched by the deeper calls */
+    CHECK_INT(args[0].as.i32, number); /* untouched by the deeper calls */
     ret->as.i32 += number;
     return HL_OK;
 }
@@ -95,7 +96,7 @@ TEST(recursion_to_the_limit)
         CHECK_INT(ret.as.i32, (depth - 1) * depth / 2);
         CHECK_INT(box->depth, 0);
         CHECK_INT(fake_of(box)->depth, 0);
-        CHECK_INT(ask(&ret, box, depth, &err), HL_E_FAILED);    /* one too deep: an error */
+        CHECK_INT(ask(&ret, box, depth, &err), HL_E_FAILED); /* one too deep: an error */
         CHECK_INT(err.code, HL_E_DEPTH);
         CHECK_INT(hl_sandbox_state(box), HL_READY);
         CHECK_INT(ask(&ret, box, depth - 1, &err), HL_OK);
@@ -153,8 +154,8 @@ TEST(no_room_for_a_nested_frame)
 {
     static const struct fake_function fills[] = {{"f", "void()", fill_replies}};
     static const hl_symbol takes[] = {{"h", "void(bytes)"}};
-    const struct fake_program program = {.exports = fills, .export_count = 1, .imports = takes,
-                                         .import_count = 1};
+    const struct fake_program program = {
+        .exports = fills, .export_count = 1, .imports = takes, .import_count = 1};
     const hl_host_function function = {"h", "void(bytes)", call_again, NULL};
     const hl_config config = {.struct_size = sizeof config, .message_size = 64 * 1024};
     hl_sandbox *box;
@@ -169,7 +170,7 @@ TEST(no_room_for_a_nested_frame)
     hl_host_release(host);
 }
 
-/* ---- Lifetimes -------------------------------------------------------------------------- */
+/* ---- Lifetimes --------------------------------------------------------------------- */
 
 static hl_status nest_echo(hl_call *call, const hl_value args[], hl_value *ret)
 {
@@ -182,7 +183,7 @@ static hl_status nest_echo(hl_call *call, const hl_value args[], hl_value *ret)
     CHECK_STR(first.as.str, "the first");
     CHECK_INT(hl_sandbox_call(&second, box, "echo", &b, 1, &err), HL_OK);
     CHECK_STR(second.as.str, "the second, which is longer");
-    CHECK_INT(hl_sandbox_call(&first, box, "echo", &second, 1, &err), HL_OK);  /* its own result */
+    CHECK_INT(hl_sandbox_call(&first, box, "echo", &second, 1, &err), HL_OK); /* its own result */
     CHECK_STR(first.as.str, "the second, which is longer");
     CHECK_INT(args[0].as.i32, 3);
     *ret = hl_i32((int32_t)first.len);
@@ -205,7 +206,7 @@ TEST(results_live_until_the_next_call_at_their_depth)
     hl_sandbox_destroy(box);
 }
 
-/* ---- Failing inside ------------------------------------------------------------------------ */
+/* ---- Failing inside ---------------------------------------------------------------- */
 
 static hl_status call_crash(hl_call *call, const hl_value args[], hl_value *ret)
 {
@@ -231,7 +232,7 @@ TEST(fault_in_a_nested_call_ends_all_of_them)
     CHECK_INT(ask(&ret, box, 1, &err), HL_E_FAULT);
     CHECK_STR(err.text, "triple fault: the virtual processor shut down");
     CHECK_INT(ret.type, HL_VOID);
-    CHECK_INT(fake_of(box)->runs, runs + 2);    /* the guest did not resume */
+    CHECK_INT(fake_of(box)->runs, runs + 2); /* the guest did not resume */
     hl_sandbox_destroy(box);
 }
 
@@ -268,7 +269,7 @@ TEST(misuse_from_a_host_function_changes_nothing)
     hl_sandbox_destroy(box);
 }
 
-/* ---- During init --------------------------------------------------------------------------- */
+/* ---- During init ------------------------------------------------------------------- */
 
 static hl_status init_asks(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
 {
@@ -305,7 +306,7 @@ static hl_status destroy_it(hl_call *call, const hl_value args[], hl_value *ret)
 
     visits++;
     hl_sandbox_destroy(box);
-    CHECK_INT(ask(NULL, box, 1, &err), HL_E_STATE);     /* still there, but refuses */
+    CHECK_INT(ask(NULL, box, 1, &err), HL_E_STATE); /* still there, but refuses */
     CHECK_INT(fake_alive(), 1);
     *ret = args[0];
     return HL_OK;
@@ -313,8 +314,10 @@ static hl_status destroy_it(hl_call *call, const hl_value args[], hl_value *ret)
 
 static hl_status create_with_init(hl_sandbox **out, hl_fn fn, hl_error *err)
 {
-    static const struct fake_program program = {.exports = exports, .export_count = 3,
-                                                .imports = imports, .import_count = 1,
+    static const struct fake_program program = {.exports = exports,
+                                                .export_count = 3,
+                                                .imports = imports,
+                                                .import_count = 1,
                                                 .init = init_asks};
     const hl_host_function function = {"h", "i32(i32)", fn, NULL};
     hl_status status;
@@ -349,7 +352,7 @@ TEST(destroy_during_init)
     CHECK_INT(fake_alive(), 0);
 }
 
-/* ---- Destroying oneself ----------------------------------------------------------------------- */
+/* ---- Destroying oneself ------------------------------------------------------------ */
 
 TEST(destroy_inside_a_host_function)
 {
@@ -361,7 +364,7 @@ TEST(destroy_inside_a_host_function)
     CHECK_STR(err.text, "the sandbox was destroyed by its host function h");
     CHECK_INT(ret.type, HL_VOID);
     CHECK_INT(fake_alive(), 0);
-    box = box_with(destroy_it, NULL, 1);        /* at the deepest level */
+    box = box_with(destroy_it, NULL, 1); /* at the deepest level */
     CHECK_INT(ask(NULL, box, 1, NULL), HL_E_STATE);
     CHECK_INT(fake_alive(), 0);
 }
@@ -375,7 +378,7 @@ static hl_status destroy_at_zero(hl_call *call, const hl_value args[], hl_value 
         return destroy_it(call, args, ret);
     CHECK_INT(ask(ret, box, args[0].as.i32 - 1, &err), HL_E_STATE);
     CHECK_STR(err.text, "the sandbox was destroyed by its host function h");
-    CHECK_INT(fake_alive(), 1);                 /* until the outermost call is over */
+    CHECK_INT(fake_alive(), 1); /* until the outermost call is over */
     return HL_OK;
 }
 
@@ -389,7 +392,7 @@ TEST(destroy_inside_a_nested_host_function)
     CHECK_INT(fake_alive(), 0);
 }
 
-/* ---- Other threads ------------------------------------------------------------------------------ */
+/* ---- Other threads ----------------------------------------------------------------- */
 
 static void *call_from_elsewhere(void *box)
 {
@@ -447,7 +450,7 @@ TEST(sandbox_moves_between_threads)
     hl_sandbox_destroy(box);
 }
 
-/* ---- A host function that never comes back ------------------------------------------------------- */
+/* ---- A host function that never comes back ----------------------------------------- */
 
 static jmp_buf away;
 
@@ -473,9 +476,10 @@ TEST(longjmp_out_leaks_that_sandbox_only)
     CHECK_INT(hl_sandbox_state(lost), HL_RUNNING);
     CHECK_INT(ask(&ret, box, 3, &err), HL_OK);
     CHECK_INT(ret.as.i32, 6);
-    hl_sandbox_destroy(lost);           /* as from inside: deferred for ever */
+    hl_sandbox_destroy(lost); /* as from inside: deferred for ever */
     CHECK_INT(ask(&ret, lost, 1, &err), HL_E_STATE);
     CHECK_STR(err.text, "ask: the sandbox was destroyed");
     hl_sandbox_destroy(box);
     CHECK_INT(fake_alive(), 1);
+    sandbox_free(lost);
 }

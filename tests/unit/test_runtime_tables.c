@@ -6,14 +6,14 @@
 #include "../fake/fake.h"
 #include "../test.h"
 
-/* ---- A guest that sends one EXPORT or IMPORT frame -------------------------------- */
+/* ---- A guest that sends one EXPORT or IMPORT frame --------------------------------- */
 
 struct ask {
     enum hl_kind kind;
     hl_value name, signature;
-    uint32_t times;             /* 0: once; the name's last four bytes count up */
-    struct hl_frame answer;     /* OUT: the last one */
-    uint32_t index;             /* of RETURN */
+    uint32_t times;         /* 0: once; the name's last four bytes count up */
+    struct hl_frame answer; /* OUT: the last one */
+    uint32_t index;         /* of RETURN */
     char text[HL_FAIL_TEXT_MAX + 1];
 };
 
@@ -65,7 +65,8 @@ static hl_status host_noop(hl_call *call, const hl_value args[], hl_value *ret)
     return HL_OK;
 }
 
-static const struct fake_function exports[] = {{"ask", "void()", ask}, {"run", "void()", double_it}};
+static const struct fake_function exports[] = {{"ask", "void()", ask},
+                                               {"run", "void()", double_it}};
 
 /* The question asked in init. */
 static hl_sandbox *box_asking(struct ask *question)
@@ -76,8 +77,8 @@ static hl_sandbox *box_asking(struct ask *question)
     hl_host *host;
     hl_error err;
 
-    program = (struct fake_program){.exports = exports, .export_count = 2, .init = ask,
-                                    .user = question};
+    program = (struct fake_program){
+        .exports = exports, .export_count = 2, .init = ask, .user = question};
     CHECK_INT(hl_host_create(&host, &function, 1, &err), HL_OK);
     CHECK_INT(fake_create(&box, &program, host, NULL, &err), HL_OK);
     hl_host_release(host);
@@ -101,12 +102,12 @@ static void expect_refused(enum hl_kind kind, hl_value name, const char *signatu
     hl_sandbox_destroy(box);
 }
 
-/* ---- Exports ---------------------------------------------------------------------------- */
+/* ---- Exports ----------------------------------------------------------------------- */
 
 TEST(export_during_init_can_be_called)
 {
-    struct ask question = {.kind = HL_KIND_EXPORT, .name = hl_str("twice"),
-                           .signature = hl_str("i32( i32 )")};
+    struct ask question = {
+        .kind = HL_KIND_EXPORT, .name = hl_str("twice"), .signature = hl_str("i32( i32 )")};
     const hl_value arg = hl_i32(21);
     hl_sandbox *box = box_asking(&question);
     hl_function *function;
@@ -131,8 +132,8 @@ TEST(export_during_init_can_be_called)
 
 TEST(export_after_init_is_refused)
 {
-    struct ask question = {.kind = HL_KIND_EXPORT, .name = hl_str("late"),
-                           .signature = hl_str("void()")};
+    struct ask question = {
+        .kind = HL_KIND_EXPORT, .name = hl_str("late"), .signature = hl_str("void()")};
     const struct fake_program program = {.exports = exports, .export_count = 1, .user = &question};
     hl_sandbox *box;
     hl_error err;
@@ -167,8 +168,10 @@ TEST(export_that_cannot_be)
 
 TEST(exports_up_to_the_limit)
 {
-    struct ask question = {.kind = HL_KIND_EXPORT, .name = hl_str("n"),
-                           .signature = hl_str("void()"), .times = HL_FUNCTIONS_MAX - 2};
+    struct ask question = {.kind = HL_KIND_EXPORT,
+                           .name = hl_str("n"),
+                           .signature = hl_str("void()"),
+                           .times = HL_FUNCTIONS_MAX - 2};
     hl_sandbox *box = box_asking(&question);
     hl_function *function;
     hl_error err;
@@ -185,18 +188,18 @@ TEST(exports_up_to_the_limit)
     hl_sandbox_destroy(box);
 }
 
-/* ---- Imports ---------------------------------------------------------------------------- */
+/* ---- Imports ----------------------------------------------------------------------- */
 
 TEST(import_at_run_time)
 {
-    struct ask question = {.kind = HL_KIND_IMPORT, .name = hl_str("h"),
-                           .signature = hl_str("void(i32)")};
+    struct ask question = {
+        .kind = HL_KIND_IMPORT, .name = hl_str("h"), .signature = hl_str("void(i32)")};
     hl_sandbox *box = box_asking(&question);
     hl_error err;
 
     CHECK_INT(question.answer.kind, HL_KIND_RETURN);
     CHECK_INT(question.index, 0);
-    CHECK_INT(hl_sandbox_call(NULL, box, "ask", NULL, 0, &err), HL_OK);     /* after init too */
+    CHECK_INT(hl_sandbox_call(NULL, box, "ask", NULL, 0, &err), HL_OK); /* after init too */
     CHECK_INT(question.index, 1);
     question.name = hl_str("HostPrint");
     question.signature = hl_str("i32(str)");
@@ -260,7 +263,7 @@ TEST(imports_up_to_the_limit)
     hl_host_release(host);
 }
 
-/* ---- Declared imports ------------------------------------------------------------------- */
+/* ---- Declared imports -------------------------------------------------------------- */
 
 static void expect_mismatch(const char *name, const char *signature, const char *text)
 {
@@ -277,8 +280,7 @@ static void expect_mismatch(const char *name, const char *signature, const char 
 
 TEST(declared_imports_are_required)
 {
-    expect_mismatch("Now", "u64()",
-                    "the guest imports Now: u64(), which the host does not offer");
+    expect_mismatch("Now", "u64()", "the guest imports Now: u64(), which the host does not offer");
     expect_mismatch("HostPrint", "void(str)",
                     "HostPrint: the guest imports void(str), the host offers i32(str)");
 }

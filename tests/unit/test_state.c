@@ -9,14 +9,34 @@
 #include "../test.h"
 
 #define BIT(n) (1ull << (n))
-enum { CR0_PE = 0, CR0_MP = 1, CR0_EM = 2, CR0_TS = 3, CR0_NE = 5, CR0_WP = 16, CR0_NW = 29,
-       CR0_CD = 30, CR0_PG = 31 };
-enum { CR4_PAE = 5, CR4_OSFXSR = 9, CR4_OSXMMEXCPT = 10, CR4_UMIP = 11, CR4_LA57 = 12,
-       CR4_VMXE = 13, CR4_FSGSBASE = 16, CR4_PCIDE = 17, CR4_OSXSAVE = 18, CR4_PKE = 22,
-       CR4_CET = 23, CR4_PKS = 24 };
+enum {
+    CR0_PE = 0,
+    CR0_MP = 1,
+    CR0_EM = 2,
+    CR0_TS = 3,
+    CR0_NE = 5,
+    CR0_WP = 16,
+    CR0_NW = 29,
+    CR0_CD = 30,
+    CR0_PG = 31
+};
+enum {
+    CR4_PAE = 5,
+    CR4_OSFXSR = 9,
+    CR4_OSXMMEXCPT = 10,
+    CR4_UMIP = 11,
+    CR4_LA57 = 12,
+    CR4_VMXE = 13,
+    CR4_FSGSBASE = 16,
+    CR4_PCIDE = 17,
+    CR4_OSXSAVE = 18,
+    CR4_PKE = 22,
+    CR4_CET = 23,
+    CR4_PKS = 24
+};
 enum { EFER_SCE = 0, EFER_LME = 8, EFER_LMA = 10, EFER_NXE = 11, EFER_SVME = 12 };
 
-/* ---- Attributes (SDM 3C 25.4.1) -------------------------------------------------- */
+/* ---- Attributes (SDM 3C 25.4.1) ---------------------------------------------------- */
 
 static uint32_t type(const struct x86_segment *s)
 {
@@ -60,31 +80,31 @@ static void each(void (*rules)(const struct x86_state *state, bool avx, bool bus
     int i;
 
     for (i = 0; i < 4; i++) {
-        memset(&state, 0xff, sizeof state);     /* nothing may be left as it was */
+        memset(&state, 0xff, sizeof state); /* nothing may be left as it was */
         x86_state_init(&state, i & 1, i >> 1);
         rules(&state, i & 1, i >> 1);
     }
 }
 
-/* ---- Intel --------------------------------------------------------------------------- */
+/* ---- Intel ------------------------------------------------------------------------- */
 
 /* 27.3.1.1: control registers, debug registers, MSRs. */
 static void intel_control(const struct x86_state *s, bool avx, bool busy_tss)
 {
     (void)avx;
     (void)busy_tss;
-    CHECK(s->cr0 & BIT(CR0_PE));                /* A.7: IA32_VMX_CR0_FIXED0 */
+    CHECK(s->cr0 & BIT(CR0_PE)); /* A.7: IA32_VMX_CR0_FIXED0 */
     CHECK(s->cr0 & BIT(CR0_NE));
     CHECK(s->cr0 & BIT(CR0_PG));
-    CHECK(!(s->cr0 >> 32));                     /* A.7: IA32_VMX_CR0_FIXED1 */
-    CHECK(!(s->cr4 & BIT(CR4_VMXE)));           /* A.8: the hypervisor's own to add */
+    CHECK(!(s->cr0 >> 32));           /* A.7: IA32_VMX_CR0_FIXED1 */
+    CHECK(!(s->cr4 & BIT(CR4_VMXE))); /* A.8: the hypervisor's own to add */
     CHECK(!(s->cr4 >> 32));
     /* CR4.CET needs CR0.WP */
     CHECK(!(s->cr4 & BIT(CR4_CET)) || s->cr0 & BIT(CR0_WP));
     /* IA-32e mode guest: CR0.PG and CR4.PAE are 1 */
     CHECK(s->efer & BIT(EFER_LMA));
     CHECK(s->cr4 & BIT(CR4_PAE));
-    CHECK(!(s->cr4 & BIT(CR4_PCIDE)));          /* CR3 11:0 are no PCID */
+    CHECK(!(s->cr4 & BIT(CR4_PCIDE))); /* CR3 11:0 are no PCID */
     /* CR3: no bit beyond the physical-address width, of 36 bits at least */
     CHECK(!(s->cr3 >> 36));
     /* IA32_EFER: reserved bits are 0, LMA is the IA-32e control, LME equals it */
@@ -97,9 +117,9 @@ static void intel_segment_bases(const struct x86_state *s, bool avx, bool busy_t
 {
     (void)avx;
     (void)busy_tss;
-    CHECK(!(s->tr.selector & 4));               /* TR: TI is 0 */
+    CHECK(!(s->tr.selector & 4)); /* TR: TI is 0 */
     CHECK(!(s->ldt.selector & 4));
-    CHECK_INT(rpl(&s->ss), rpl(&s->cs));        /* not an unrestricted guest */
+    CHECK_INT(rpl(&s->ss), rpl(&s->cs)); /* not an unrestricted guest */
     CHECK(canonical(s->tr.base));
     CHECK(canonical(s->fs.base));
     CHECK(canonical(s->gs.base));
@@ -122,8 +142,8 @@ static void intel_code_and_stack(const struct x86_state *s, bool avx, bool busy_
     else
         CHECK(dpl(&s->cs) <= dpl(&s->ss));
     CHECK(attribute(&s->cs, P));
-    CHECK(!(s->cs.access & 0xf00));             /* bits 11:8 reserved */
-    CHECK(attribute(&s->cs, L));                /* 64-bit code, so D/B must be 0 */
+    CHECK(!(s->cs.access & 0xf00)); /* bits 11:8 reserved */
+    CHECK(attribute(&s->cs, L));    /* 64-bit code, so D/B must be 0 */
     CHECK(!attribute(&s->cs, DB));
     CHECK(limit_fits(&s->cs));
 
@@ -133,7 +153,7 @@ static void intel_code_and_stack(const struct x86_state *s, bool avx, bool busy_
     CHECK(attribute(&s->ss, P));
     CHECK(!(s->ss.access & 0xf00));
     CHECK(limit_fits(&s->ss));
-    CHECK_INT(dpl(&s->ss), 3);                  /* the CPL of the guest */
+    CHECK_INT(dpl(&s->ss), 3); /* the CPL of the guest */
 }
 
 /* 27.3.1.2: access rights of DS, ES, FS, GS. */
@@ -145,8 +165,8 @@ static void intel_data(const struct x86_state *s, bool avx, bool busy_tss)
     (void)avx;
     (void)busy_tss;
     for (i = 0; i < 4; i++) {
-        CHECK(type(data[i]) & 1);                               /* accessed */
-        CHECK(!(type(data[i]) & 8) || type(data[i]) & 2);       /* code must be readable */
+        CHECK(type(data[i]) & 1);                         /* accessed */
+        CHECK(!(type(data[i]) & 8) || type(data[i]) & 2); /* code must be readable */
         CHECK(attribute(data[i], S));
         CHECK(type(data[i]) > 11 || dpl(data[i]) >= rpl(data[i]));
         CHECK(attribute(data[i], P));
@@ -161,12 +181,12 @@ static void intel_system_segments(const struct x86_state *s, bool avx, bool busy
 {
     (void)avx;
     if (busy_tss)
-        CHECK_INT(type(&s->tr), 11);            /* IA-32e mode: a busy 64-bit TSS */
+        CHECK_INT(type(&s->tr), 11); /* IA-32e mode: a busy 64-bit TSS */
     CHECK(!attribute(&s->tr, S));
     CHECK(attribute(&s->tr, P));
     CHECK(!(s->tr.access & 0xf00));
     CHECK(limit_fits(&s->tr));
-    CHECK(s->tr.selector & ~7);                 /* not the null selector */
+    CHECK(s->tr.selector & ~7); /* not the null selector */
 
     CHECK_INT(type(&s->ldt), 2);
     CHECK(!attribute(&s->ldt, S));
@@ -183,11 +203,11 @@ static void intel_tables_and_flags(const struct x86_state *s, bool avx, bool bus
     (void)avx;
     (void)busy_tss;
     CHECK(canonical(s->gdt.base));
-    CHECK(canonical(s->idt.base));              /* limits have 16 bits by their type */
-    CHECK(canonical(HL_SLIDE));                 /* the first RIP */
-    CHECK(!(flags & ~(uint64_t)0x3f7fd7));      /* reserved: 63:22, 15, 5, 3 */
+    CHECK(canonical(s->idt.base));         /* limits have 16 bits by their type */
+    CHECK(canonical(HL_SLIDE));            /* the first RIP */
+    CHECK(!(flags & ~(uint64_t)0x3f7fd7)); /* reserved: 63:22, 15, 5, 3 */
     CHECK(flags & BIT(1));
-    CHECK(!(flags & BIT(17)));                  /* VM is 0 in IA-32e mode */
+    CHECK(!(flags & BIT(17))); /* VM is 0 in IA-32e mode */
 }
 
 TEST(intel_27_3_1_1_control_registers_and_msrs)
@@ -220,7 +240,7 @@ TEST(intel_27_3_1_3_and_4_tables_and_flags)
     each(intel_tables_and_flags);
 }
 
-/* ---- AMD --------------------------------------------------------------------------------- */
+/* ---- AMD --------------------------------------------------------------------------- */
 
 static void amd(const struct x86_state *s, bool avx, bool busy_tss)
 {
@@ -257,7 +277,7 @@ TEST(amd_15_5_1_consistency_checks)
     each(amd);
 }
 
-/* ---- Our own wishes ------------------------------------------------------------------------ */
+/* ---- Our own wishes ---------------------------------------------------------------- */
 
 /* TSS and tables: where the system area has them, as long as what is in them. */
 static void tables(const struct x86_state *s, bool avx, bool busy_tss)
@@ -265,15 +285,15 @@ static void tables(const struct x86_state *s, bool avx, bool busy_tss)
     (void)avx;
     (void)busy_tss;
     CHECK_INT(s->tr.base, SYSTEM_TSS);
-    CHECK(s->tr.limit >= 0x67);                 /* SDM 3A 7.7: 104 bytes */
-    CHECK_INT(s->tr.limit, 0x68 + 256 / 8);     /* bitmap for 256 ports, closing byte: 20.5.2 */
+    CHECK(s->tr.limit >= 0x67);             /* SDM 3A 7.7: 104 bytes */
+    CHECK_INT(s->tr.limit, 0x68 + 256 / 8); /* bitmap for 256 ports, closing byte: 20.5.2 */
     CHECK_INT(s->gdt.base, SYSTEM_GDT);
-    CHECK((uint32_t)s->gdt.limit >= (s->tr.selector & ~7u) + 15);      /* a 16-byte entry */
+    CHECK((uint32_t)s->gdt.limit >= (s->tr.selector & ~7u) + 15); /* a 16-byte entry */
     CHECK(s->gdt.base + s->gdt.limit < s->tr.base);
     CHECK_INT(s->idt.base, SYSTEM_IDT);
     CHECK_INT(s->idt.limit, 32 * 16 - 1);
     CHECK_INT(s->cr3, SYSTEM_CR3);
-    CHECK_INT(s->cs.selector, 0x33);            /* Linux's */
+    CHECK_INT(s->cs.selector, 0x33); /* Linux's */
     CHECK_INT(s->ss.selector, 0x2b);
 }
 
@@ -286,16 +306,16 @@ TEST(tables_are_those_of_the_system_area)
 static void rights(const struct x86_state *s, bool avx, bool busy_tss)
 {
     (void)busy_tss;
-    CHECK(s->cr0 & BIT(CR0_WP));                /* read-only holds for the vectors, too */
+    CHECK(s->cr0 & BIT(CR0_WP)); /* read-only holds for the vectors, too */
     CHECK(s->efer & BIT(EFER_NXE));
-    CHECK(!(s->efer & BIT(EFER_SCE)));          /* no syscall */
+    CHECK(!(s->efer & BIT(EFER_SCE))); /* no syscall */
     CHECK(!(s->cr0 & (BIT(CR0_EM) | BIT(CR0_TS))) && s->cr0 & BIT(CR0_MP));
     CHECK(s->cr4 & BIT(CR4_OSFXSR) && s->cr4 & BIT(CR4_OSXMMEXCPT));
     CHECK(s->cr4 & BIT(CR4_FSGSBASE));
     CHECK(!(s->cr4 & (BIT(CR4_PKE) | BIT(CR4_PKS) | BIT(CR4_LA57))));
     CHECK_INT(!!(s->cr4 & BIT(CR4_OSXSAVE)), avx);
-    CHECK_INT(s->xcr0, avx ? 7 : 1);            /* SDM 1 13.3: x87 always; AVX needs SSE */
-    CHECK_INT(X86_RFLAGS_START >> 12 & 3, 0);   /* IOPL: the bitmap decides about ports */
+    CHECK_INT(s->xcr0, avx ? 7 : 1);          /* SDM 1 13.3: x87 always; AVX needs SSE */
+    CHECK_INT(X86_RFLAGS_START >> 12 & 3, 0); /* IOPL: the bitmap decides about ports */
 }
 
 TEST(guest_gets_no_more_than_it_needs)

@@ -8,7 +8,7 @@
 #include "../fake/fake.h"
 #include "../test.h"
 
-/* ---- Guests ---------------------------------------------------------------------- */
+/* ---- Guests ------------------------------------------------------------------------ */
 
 static hl_status spin(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
 {
@@ -23,11 +23,14 @@ static hl_status ask_host(struct fake_guest *guest, struct hv_exit *exit, hl_err
     return guest->step ? fake_return(guest, hl_void()) : fake_call(guest, 0, NULL, 0);
 }
 
-static const struct fake_function exports[] = {
-    {"noop", "void()", NULL}, {"spin", "void()", spin}, {"ask", "void()", ask_host}};
+static const struct fake_function exports[] = {{"noop", "void()", NULL},
+                                               {"spin", "void()", spin},
+                                               {"ask", "void()", ask_host}};
 static const hl_symbol imports[] = {{"h", "void()"}};
-static const struct fake_program program = {.exports = exports, .export_count = 3,
-                                            .imports = imports, .import_count = 1};
+static const struct fake_program program = {.exports = exports,
+                                            .export_count = 3,
+                                            .imports = imports,
+                                            .import_count = 1};
 
 static hl_host *host_with(hl_fn fn, void *user)
 {
@@ -62,7 +65,7 @@ static hl_status call(hl_sandbox *box, const char *name, hl_error *err)
     return hl_sandbox_call(NULL, box, name, NULL, 0, err);
 }
 
-/* ---- Before, during, after ----------------------------------------------------------- */
+/* ---- Before, during, after --------------------------------------------------------- */
 
 TEST(stop_before_a_call_has_no_effect)
 {
@@ -102,7 +105,7 @@ static void expect_cancelled(hl_sandbox *box, const char *name)
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
     CHECK_INT(call(box, name, &err), HL_E_STATE);
     CHECK_HAS(err.text, "the sandbox is POISONED: the call was cancelled");
-    CHECK_INT(fake_of(box)->stopped, 0);        /* settled */
+    CHECK_INT(fake_of(box)->stopped, 0); /* settled */
 }
 
 TEST(stop_a_spinning_guest)
@@ -126,7 +129,7 @@ TEST(stop_without_an_error_to_fill)
     hl_sandbox_destroy(box);
 }
 
-/* ---- From a host function --------------------------------------------------------------- */
+/* ---- From a host function ---------------------------------------------------------- */
 
 static hl_status stop_myself(hl_call *call_, const hl_value args[], hl_value *ret)
 {
@@ -137,7 +140,7 @@ static hl_status stop_myself(hl_call *call_, const hl_value args[], hl_value *re
     (void)ret;
     CHECK(!hl_call_stopped(call_));
     CHECK(hl_interrupt_stop(hl_sandbox_interrupt(box)));
-    CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(box)));   /* once is enough */
+    CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(box))); /* once is enough */
     CHECK(hl_call_stopped(call_));
     if (hl_call_user(call_)) {
         CHECK_INT(call(box, "noop", &err), HL_E_CANCELLED);
@@ -182,7 +185,7 @@ TEST(stop_while_a_host_function_blocks)
     hl_sandbox_destroy(box);
 }
 
-/* ---- During create ------------------------------------------------------------------------ */
+/* ---- During create ----------------------------------------------------------------- */
 
 TEST(stop_a_spinning_init)
 {
@@ -206,7 +209,7 @@ TEST(stop_a_spinning_init)
     hl_interrupt_release(stop);
 }
 
-/* ---- The handle's life ----------------------------------------------------------------------- */
+/* ---- The handle's life ------------------------------------------------------------- */
 
 TEST(handle_outlives_its_sandbox)
 {
@@ -240,17 +243,17 @@ TEST(handle_serves_one_sandbox_at_a_time)
     CHECK_STR(err.text, "hl_config.interrupt serves another sandbox already");
     CHECK(!second);
     CHECK_INT(fake_alive(), 1);
-    CHECK_INT(call(box, "noop", &err), HL_OK);      /* the first is not disturbed */
+    CHECK_INT(call(box, "noop", &err), HL_OK); /* the first is not disturbed */
     expect_cancelled(box, "spin");
     hl_sandbox_destroy(box);
     CHECK_INT(fake_create(&second, &program, host, &config, &err), HL_OK);
-    hl_interrupt_release(stop);                     /* the sandbox holds it */
+    hl_interrupt_release(stop); /* the sandbox holds it */
     expect_cancelled(second, "spin");
     hl_sandbox_destroy(second);
     hl_host_release(host);
 }
 
-/* ---- Only the target ---------------------------------------------------------------------------- */
+/* ---- Only the target --------------------------------------------------------------- */
 
 static hl_status run_other(hl_call *call_, const hl_value args[], hl_value *ret)
 {
@@ -279,15 +282,15 @@ TEST(two_sandboxes_on_one_thread)
     hl_sandbox_destroy(other);
 }
 
-/* ---- Racing the return ------------------------------------------------------------------------------ */
+/* ---- Racing the return ------------------------------------------------------------- */
 
-enum { DAWDLE = 4096 };         /* turns, at most: some microseconds */
+enum { DAWDLE = 4096 }; /* turns, at most: some microseconds */
 
 static struct race {
     hl_interrupt *stop;
     atomic_bool over;
-    atomic_uint begun, seen;    /* entries of the guest; those that the stopper noticed */
-    uint64_t hits;              /* stops that returned true */
+    atomic_uint begun, seen; /* entries of the guest; those that the stopper noticed */
+    uint64_t hits;           /* stops that returned true */
 } race;
 
 /* A small pseudo-random number, so that the moments differ. */
@@ -324,7 +327,7 @@ static void *stop_at_random(void *unused)
         }
         atomic_store(&race.seen, now);
         if (chance(&seed) % 4 == 0)
-            sched_yield();      /* one processor must race, too */
+            sched_yield(); /* one processor must race, too */
         dawdle(chance(&seed) % DAWDLE);
         race.hits += hl_interrupt_stop(race.stop);
     }
@@ -367,8 +370,8 @@ static hl_sandbox *make(const hl_guest *guest, const hl_config *config, uint64_t
  * the end, and so does each call with its sandbox's state. */
 TEST_SLOW(stop_races_the_return)
 {
-    static const struct fake_program fast = {.exports = exports, .export_count = 1,
-                                             .whole = dawdle_a_little};
+    static const struct fake_program fast = {
+        .exports = exports, .export_count = 1, .whole = dawdle_a_little};
     const uint32_t rounds = test_full() ? 1000000 : 100000;
     hl_config config = {.struct_size = sizeof config, .message_size = 64 * 1024};
     hl_guest *guest = fake_image(&fast);

@@ -18,7 +18,7 @@ struct attack {
 static const struct attack attacks[] = {
     {"InGate", M_PROTOCOL, 0}, {"InGate16", M_FAULT, 13}, {"InGate32", M_FAULT, 13},
     {"OutGate16", M_FAULT, 13}, {"OutGate32", M_FAULT, 13}, {"InsGate", M_PROTOCOL | M_FAULT, -1},
-    
+
     /* KVM reports string output of single bytes as what the gate does. */
     {"OutsGate", M_PROTOCOL | M_FAULT | M_OK, -1},
     {"OutsGateOnce", M_PROTOCOL | M_FAULT | M_OK, -1},

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "../error.h"
-#include "../lock.h"
+#include "../os/lock.h"
 #include "hv.h"
 #include "kvm_cpuid.h"
 #include "kvm_probe.h"

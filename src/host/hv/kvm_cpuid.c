@@ -20,16 +20,17 @@ static const struct rule rules[] = {
      BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(7) | BIT(8) | BIT(15) | BIT(21) | BIT(24) |
          BIT(31),
      BIT(7) | BIT(9) | BIT(12) | BIT(14) | BIT(22) | BIT(28) | BIT(29)},
-    /* ebx: SGX HLE RTM PQM MPX PQE PT and AVX-512, which XCR0 never has; ecx: UMIP stays, PKU OSPKE WAITPKG
-     * CET LA57 ENQCMD off; edx: everything but fast short rep mov. */
+    /* ebx: SGX HLE RTM PQM MPX PQE PT and AVX-512, which XCR0 never has; ecx: UMIP stays,
+     * PKU OSPKE WAITPKG CET LA57 ENQCMD off; edx: everything but fast short rep mov. */
     {0x7, 0, 0,
      BIT(2) | BIT(4) | BIT(11) | BIT(12) | BIT(14) | BIT(15) | BIT(16) | BIT(17) | BIT(21) |
          BIT(25) | BIT(26) | BIT(27) | BIT(28) | BIT(30) | BIT(31),
      BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14) | BIT(3) | BIT(4) | BIT(5) | BIT(7) | BIT(16) |
          BIT(22) | BIT(29) | BIT(30),
      ~BIT(4)},
-    {0xd, 0, 0, 0, 0, 0},
-    {0xd, 1, 0, 0, 0, 0},
+    /* eax: XCR0 can hold x87, SSE and AVX; then no XSAVES, no XFD. */
+    {0xd, 0, ~7u, 0, 0, ~0u},
+    {0xd, 1, BIT(3) | BIT(4), 0, ~0u, ~0u},
     {0xd, 2, 0, 0, 0, 0},
     {0x80000000, 0, 0, 0, 0, 0},
     /* ecx: SVM, extended APIC, IBS, SKINIT, WDT, LWP, MWAITX; edx: SYSCALL. */

@@ -23,8 +23,8 @@ struct x86_state {
     uint64_t cr0, cr3, cr4, efer, xcr0;
 };
 
-/* User mode, ring 3, 64-bit, with the tables of system.h. busy_tss: TR of type 11, which VT-x wants (SDM 3C
- * 27.3.1.2); type 9 otherwise, which AMD's rules ask for. */
+/* User mode, ring 3, 64-bit, with the tables of system.h. busy_tss: TR of type
+ * 11, which VT-x wants (SDM 3C 27.3.1.2); type 9 otherwise, which AMD takes. */
 void x86_state_init(struct x86_state *out, bool avx, bool busy_tss);
 bool x86_vendor_intel(void); /* of the processor this runs on */
 

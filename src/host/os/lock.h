@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A small lock that needs no initialisation: {0} is unlocked. */
-#ifndef HL_HOST_LOCK_H
-#define HL_HOST_LOCK_H
+#ifndef HL_HOST_OS_LOCK_H
+#define HL_HOST_OS_LOCK_H
 
 #include <stdatomic.h>
 
-#include "os/os.h"
+#include "os.h"
 
 struct lock {
     _Atomic uint32_t word; /* 0 free, 1 held, 2 held and waited for */
