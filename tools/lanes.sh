@@ -13,11 +13,11 @@ vtx_selection=(--only smoke)
 
 fuzz_seconds=5
 
-# The unit and VM tests of build/TREE; the pattern selects among the latter.
-run_tests() # TREE [VM_PATTERN PREFIX...]
+# The unit and VM tests of build/TREE whose names fit the pattern.
+run_tests() # TREE [PATTERN PREFIX...]
 {
     local tree=$1 pattern=${2-}
-    tally_folder "$tree" "build/$tree/tests/unit" '' "${@:3}"
+    tally_folder "$tree" "build/$tree/tests/unit" "$pattern" "${@:3}"
     tally_folder "$tree" "build/$tree/tests/vm" "$pattern" "${@:3}"
 }
 
@@ -45,7 +45,7 @@ sanitizer_flags=(-DCMAKE_BUILD_TYPE=Debug "-DCMAKE_C_FLAGS_DEBUG=-O1 -g -fno-omi
     -DCMAKE_C_COMPILER=gcc)
 
 # Sanitizers of older compilers do not know today's address randomisation.
-run_sanitized() # TREE VM_PATTERN ENVIRONMENT...
+run_sanitized() # TREE PATTERN ENVIRONMENT...
 {
     local tree=$1 pattern=$2 unslid=()
     shift 2
@@ -65,7 +65,8 @@ lane_tsan()
 {
     packages_need "${packages_core[@]}" &&
         build tsan all "${sanitizer_flags[@]}" -DHL_SANITIZE=thread || return
-    run_sanitized tsan 'thread|cancel' TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    # Only what has threads.
+    run_sanitized tsan 'thread|cancel|stop|deadline|interrupt|single_fetch' TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 }
 
 # Compiles what will run on Windows; there is nothing to link or run yet.
@@ -94,7 +95,7 @@ lane_headers()
 # The VM tests under the real kvm_amd or kvm_intel on an emulated processor.
 run_nested() # svm|vtx OPTION...
 {
-    local kind=$1 names
+    local kind=$1 names guest programs files
     shift
     names=$(tests/nested/run packages "$kind") || return
     # shellcheck disable=SC2086  # a list of words
@@ -102,9 +103,12 @@ run_nested() # svm|vtx OPTION...
         build static all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc \
             -DHL_STATIC=ON || return
     mapfile -t programs < <(tally_programs build/static/tests/vm)
-    mapfile -t guests < <(tally_programs build/static/guests)
-    tally_run "nested $kind" tests/nested/run "$kind" "$@" "${programs[@]}" \
-        --file "${guests[@]}"
+    files=()
+    for guest in build/static/guests/*; do
+        files+=(--file "$guest")
+    done
+    tally_run "nested $kind" tests/nested/run "$kind" build/static "${programs[@]}" \
+        "${files[@]}" "$@"
 }
 
 lane_svm()

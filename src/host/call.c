@@ -154,8 +154,8 @@ static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_
                          "the guest broke the protocol: %s returned %u values, the first %s, "
                          "declared %s",
                          name, answer->head.count, hl__type_name(type), hl__type_name(result));
-    if (ret && answer->head.count)
-        *ret = answer->values[0];
+    if (ret)
+        *ret = type == HL_VOID ? hl_void() : answer->values[0];
     return HL_OK;
 }
 
@@ -335,8 +335,6 @@ static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *calle
     call_begin(box);
     status = descend(ret, box, callee, args, count, err);
     status = call_end(box, status, err);
-    if (!guest_is_well(status) && ret)
-        *ret = hl_void();
     if (box->doomed)
         sandbox_free(box);
     return status ? status : error_none(err);
@@ -386,32 +384,39 @@ static hl_status call_fallback(hl_value *ret, hl_sandbox *box, const char *name,
     return checked_call(ret, box, &callee, args, count, err);
 }
 
+/* Whatever fails leaves void; only now, since ret may be one of the arguments. */
+static hl_status finish(hl_value *ret, hl_status status)
+{
+    if (status && ret)
+        *ret = hl_void();
+    return status;
+}
+
 hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
                           uint32_t count, hl_error *err)
 {
     const struct image_function *function;
+    struct callee callee;
     uint32_t index;
 
-    if (ret)
-        *ret = hl_void();
     if (!box || !name)
-        return error_set(err, HL_E_INVALID, "hl_sandbox_call: %s is NULL", box ? "name" : "box");
+        return finish(
+            ret, error_set(err, HL_E_INVALID, "hl_sandbox_call: %s is NULL", box ? "name" : "box"));
     index = sandbox_export_find(box, name);
     if (index == NAMES_NONE)
-        return call_fallback(ret, box, name, args, count, err);
+        return finish(ret, call_fallback(ret, box, name, args, count, err));
     function = sandbox_export_at(box, index);
-    return checked_call(ret, box, &(struct callee){function->name, &function->signature, index},
-                        args, count, err);
+    callee = (struct callee){function->name, &function->signature, index};
+    return finish(ret, checked_call(ret, box, &callee, args, count, err));
 }
 
 hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[], uint32_t count,
                            hl_error *err)
 {
-    if (ret)
-        *ret = hl_void();
+    struct callee callee;
+
     if (!fn)
-        return error_set(err, HL_E_INVALID, "hl_function_call: fn is NULL");
-    return checked_call(ret, fn->box,
-                        &(struct callee){fn->function->name, &fn->function->signature, fn->index},
-                        args, count, err);
+        return finish(ret, error_set(err, HL_E_INVALID, "hl_function_call: fn is NULL"));
+    callee = (struct callee){fn->function->name, &fn->function->signature, fn->index};
+    return finish(ret, checked_call(ret, fn->box, &callee, args, count, err));
 }

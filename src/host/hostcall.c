@@ -164,16 +164,16 @@ static hl_status answer_call(struct hl_call *call, hl_status result, const hl_va
 }
 
 /* May the guest resume after the application's code ran? */
-static hl_status still_alive(hl_sandbox *box, const char *what, hl_error *err)
+static hl_status still_alive(hl_sandbox *box, const char *kind, const char *name, hl_error *err)
 {
     if (atomic_load_explicit(&box->state, memory_order_relaxed) == HL_POISONED) {
         if (err)
             *err = box->death;
         return box->death.status;
     }
-    return box->doomed ? error_set(err, HL_E_STATE,
-                                   "the sandbox was destroyed by its host function %s", what)
-                       : HL_OK;
+    return box->doomed
+               ? error_set(err, HL_E_STATE, "the sandbox was destroyed by its %s%s", kind, name)
+               : HL_OK;
 }
 
 /* Runs the function one level of the guest asked for. Meanwhile it may call
@@ -195,7 +195,7 @@ static hl_status run_function(hl_sandbox *box, const struct host_function *funct
     level->reply_at = HL_FRAME_NEXT(reply_at, message->head.size);
     result = function->fn(&call, message->values, &ret);
     level->reply_at = reply_at;
-    alive = still_alive(box, function->name, err);
+    alive = still_alive(box, "host function ", function->name, err);
     result = alive ? alive : answer_call(&call, result, &ret, err);
     free_blocks(call.blocks);
     return result;
@@ -256,7 +256,7 @@ hl_status hostcall_log(hl_sandbox *box, const struct message *message, hl_error 
     box->logging = true; /* the guest waits for no answer, so it cannot be called */
     box->log(box->log_user, &record);
     box->logging = false;
-    return still_alive(box, "log function", err);
+    return still_alive(box, "log function", "", err);
 }
 
 /* ---- Run-time exports and imports ------------------------------------------------ */

@@ -12,11 +12,19 @@
 
 static size_t reserve_size;
 
+#ifdef __SANITIZE_THREAD__ /* it decides itself what lies where */
+#define RESERVE_AT NULL
+#define RESERVE_FIXED 0
+#else
+#define RESERVE_AT ((void *)0x200000000000)
+#define RESERVE_FIXED MAP_FIXED
+#endif
+
 /* At a fixed address, so that the checks in block headers always see the same. */
 static char *use_reserve(size_t size)
 {
-    char *base = mmap((void *)0x200000000000, size, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+    char *base = mmap(RESERVE_AT, size, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | RESERVE_FIXED, -1, 0);
 
     CHECK(base != MAP_FAILED);
     madvise(base, size, MADV_NOHUGEPAGE);

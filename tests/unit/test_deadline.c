@@ -327,3 +327,35 @@ TEST(the_first_reason_counts)
     CHECK_STR(err.text, LATE);
     hl_sandbox_destroy(box);
 }
+
+/* ---- Just in time ------------------------------------------------------------------------ */
+
+/* Returns the moment its call is late, before the watcher can have seen that
+ * each time. */
+static hl_status return_when_late(hl_call *call_, const hl_value args[], hl_value *ret)
+{
+    const hl_sandbox *box = hl_call_sandbox(call_);
+
+    (void)args;
+    (void)ret;
+    while (os_clock_ns() < atomic_load(&box->deadline.end_ns))
+        ;
+    return HL_OK;
+}
+
+TEST(guest_never_resumes_after_its_deadline)
+{
+    hl_sandbox *box;
+    uint64_t runs;
+    hl_error err;
+    int i;
+
+    for (i = 0; i < 100; i++) {
+        box = box_with(return_when_late, NULL, 0);
+        CHECK_INT(hl_sandbox_set_deadline(box, 2000, &err), HL_OK);
+        runs = fake_of(box)->runs;
+        CHECK_INT(call(box, "ask", &err), HL_E_DEADLINE);
+        CHECK(fake_of(box)->runs <= runs + 1);
+        hl_sandbox_destroy(box);
+    }
+}

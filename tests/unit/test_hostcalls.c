@@ -360,3 +360,30 @@ TEST(request_that_leaves_little_room_for_an_answer)
     hl_host_release(host);
     free(block);
 }
+
+/* ---- The largest request ----------------------------------------------------------- */
+
+/* However large it was, the host can still tell the guest what became of its
+ * host calls. */
+TEST(largest_request_leaves_room_for_answers)
+{
+    enum { LARGEST = MESSAGE - 1024 - 64 - 16 - 1 };
+    static uint8_t block[LARGEST];
+    static char longest[500];
+    hl_value value = hl_bytes(block, LARGEST);
+    hl_sandbox *box = box_calling("bytes(bytes)", give_user, &value);
+    hl_error err;
+
+    CHECK_INT(hl_sandbox_call(NULL, box, "f", &value, 1, &err), HL_OK);
+    CHECK_INT(seen.head.kind, HL_KIND_FAIL);
+    CHECK_INT(seen.head.index, -HL_E_TOO_LARGE);
+    CHECK_STR(seen.text, "h: message of 64512 bytes, 1024 fit (hl_config.message_size)");
+    CHECK_INT(hl_sandbox_state(box), HL_READY);
+    hl_sandbox_destroy(box);
+    memset(longest, 'x', sizeof longest - 1);
+    box = box_calling("bytes(bytes)", fail_with_user, longest);
+    CHECK_INT(hl_sandbox_call(NULL, box, "f", &value, 1, &err), HL_OK);
+    CHECK_INT(seen.head.kind, HL_KIND_FAIL);
+    CHECK_INT(strlen(seen.text), HL_FAIL_TEXT_MAX);
+    hl_sandbox_destroy(box);
+}

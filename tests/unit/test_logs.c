@@ -259,3 +259,90 @@ TEST(abort_with_a_message_of_any_length)
     expect_abort(hl_bytes(text, LONGEST), wanted);
     free(text);
 }
+
+/* ---- What a log function may do ------------------------------------------------------- */
+
+static void *meddle_with; /* the sandbox that logs */
+static uint32_t meddled;
+
+static void call_back(void *user, const hl_log_record *record)
+{
+    hl_error err;
+
+    (void)user;
+    (void)record;
+    meddled++;
+    CHECK_INT(hl_sandbox_call(NULL, meddle_with, "f", NULL, 0, &err), HL_E_STATE);
+    CHECK_STR(err.text, "f: a log function cannot call the guest");
+}
+
+static void destroy_it(void *user, const hl_log_record *record)
+{
+    (void)user;
+    (void)record;
+    meddled++;
+    hl_sandbox_destroy(meddle_with);
+    CHECK_INT(fake_alive(), 1);
+}
+
+static void stop_it(void *user, const hl_log_record *record)
+{
+    (void)user;
+    (void)record;
+    meddled++;
+    CHECK(hl_interrupt_stop(hl_sandbox_interrupt(meddle_with)));
+}
+
+static hl_sandbox *box_meddling(struct lines *lines, hl_log_fn log)
+{
+    static const struct fake_function exports[] = {{"f", "void()", NULL}};
+    static struct fake_program program;
+    const hl_config config = {
+        .struct_size = sizeof config, .log = log, .log_level = HL_LEVEL_TRACE};
+    hl_sandbox *box;
+    hl_error err;
+
+    *lines = (struct lines){
+        .level = HL_LEVEL_INFO, .text = hl_bytes("x", 1), .file = hl_bytes("f", 1)};
+    program = (struct fake_program){
+        .exports = exports, .export_count = 1, .whole = write_lines, .user = lines};
+    CHECK_INT(fake_create(&box, &program, NULL, &config, &err), HL_OK);
+    lines->count = 2;
+    meddle_with = box;
+    meddled = 0;
+    return box;
+}
+
+TEST(log_function_cannot_call_the_guest)
+{
+    struct lines lines;
+    hl_sandbox *box = box_meddling(&lines, call_back);
+    hl_error err;
+
+    CHECK_INT(hl_sandbox_call(NULL, box, "f", NULL, 0, &err), HL_OK);
+    CHECK_INT(meddled, 2);
+    hl_sandbox_destroy(box);
+}
+
+TEST(log_function_destroys_its_sandbox)
+{
+    struct lines lines;
+    hl_sandbox *box = box_meddling(&lines, destroy_it);
+    hl_error err;
+
+    CHECK_INT(hl_sandbox_call(NULL, box, "f", NULL, 0, &err), HL_E_STATE);
+    CHECK_STR(err.text, "the sandbox was destroyed by its log function");
+    CHECK_INT(meddled, 1);
+    CHECK_INT(fake_alive(), 0);
+}
+
+TEST(log_function_stops_its_sandbox)
+{
+    struct lines lines;
+    hl_sandbox *box = box_meddling(&lines, stop_it);
+    hl_error err;
+
+    CHECK_INT(hl_sandbox_call(NULL, box, "f", NULL, 0, &err), HL_E_CANCELLED);
+    CHECK_INT(meddled, 1);
+    hl_sandbox_destroy(box);
+}

@@ -209,6 +209,47 @@ TEST(stop_a_spinning_init)
     hl_interrupt_release(stop);
 }
 
+static hl_status crash(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
+{
+    (void)guest;
+    (void)err;
+    *exit = (struct hv_exit){.kind = HV_EXIT_SHUTDOWN};
+    return HL_OK;
+}
+
+static hl_status crash_then_stop(hl_call *call_, const hl_value args[], hl_value *ret)
+{
+    hl_sandbox *box = hl_call_sandbox(call_);
+    hl_error err;
+
+    (void)args;
+    (void)ret;
+    CHECK_INT(call(box, "crash", &err), HL_E_FAULT);
+    CHECK(hl_interrupt_stop(hl_sandbox_interrupt(box)));
+    return HL_OK;
+}
+
+/* A true is always followed by E_CANCELLED; what the sandbox died of is
+ * another question. */
+TEST(stop_after_a_nested_fault)
+{
+    static const struct fake_function functions[] = {{"ask", "void()", ask_host},
+                                                     {"crash", "void()", crash}};
+    const struct fake_program crashing = {
+        .exports = functions, .export_count = 2, .imports = imports, .import_count = 1};
+    hl_host *host = host_with(crash_then_stop, NULL);
+    hl_sandbox *box;
+    hl_error err;
+
+    CHECK_INT(fake_create(&box, &crashing, host, NULL, &err), HL_OK);
+    CHECK_INT(call(box, "ask", &err), HL_E_CANCELLED);
+    CHECK_STR(err.text, "the call was cancelled");
+    CHECK_INT(call(box, "ask", &err), HL_E_STATE);
+    CHECK_HAS(err.text, "the sandbox is POISONED: triple fault");
+    hl_sandbox_destroy(box);
+    hl_host_release(host);
+}
+
 /* ---- The handle's life ------------------------------------------------------------- */
 
 TEST(handle_outlives_its_sandbox)
@@ -338,16 +379,24 @@ static void *stop_at_random(void *unused)
  * init in eight races as well. */
 static hl_status dawdle_a_little(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
 {
+    static const struct {
+        struct hl_frame head;
+        struct hl_slot slot;
+    } one = {{.kind = HL_KIND_RETURN, .depth = 1, .count = 1, .size = sizeof one},
+             {.type = HL_I32, .word = 1}};
     static uint32_t seed = 1, turns;
     unsigned now;
 
-    if (atomic_load(&race.over) || (guest->runs == 1 && chance(&seed) % 8))
+    if (!atomic_load(&race.over) && (guest->runs > 1 || chance(&seed) % 8 == 0)) {
+        now = atomic_fetch_add(&race.begun, 1) + 1;
+        while (atomic_load(&race.seen) != now)
+            be_patient(&turns);
+        dawdle(chance(&seed) % (DAWDLE / 4));
+    }
+    if (guest->runs == 1)
         return fake_noop(guest, exit, err);
-    now = atomic_fetch_add(&race.begun, 1) + 1;
-    while (atomic_load(&race.seen) != now)
-        be_patient(&turns);
-    dawdle(chance(&seed) % (DAWDLE / 4));
-    return fake_noop(guest, exit, err);
+    memcpy(guest->replies, &one, sizeof one);
+    return HL_OK;
 }
 
 /* Makes a sandbox, counting creates that were cancelled. */
@@ -370,12 +419,14 @@ static hl_sandbox *make(const hl_guest *guest, const hl_config *config, uint64_t
  * the end, and so does each call with its sandbox's state. */
 TEST_SLOW(stop_races_the_return)
 {
+    static const struct fake_function one = {"one", "i32()", NULL};
     static const struct fake_program fast = {
-        .exports = exports, .export_count = 1, .whole = dawdle_a_little};
+        .exports = &one, .export_count = 1, .whole = dawdle_a_little};
     const uint32_t rounds = test_full() ? 1000000 : 100000;
     hl_config config = {.struct_size = sizeof config, .message_size = 64 * 1024};
     hl_guest *guest = fake_image(&fast);
     uint64_t cancelled = 0, well = 0;
+    hl_value ret;
     pthread_t thread;
     hl_sandbox *box;
     hl_status status;
@@ -388,8 +439,9 @@ TEST_SLOW(stop_races_the_return)
     CHECK_INT(pthread_create(&thread, NULL, stop_at_random, NULL), 0);
     box = make(guest, &config, &cancelled);
     for (i = 0; i < rounds; i++) {
-        status = call(box, "noop", &err);
+        status = hl_sandbox_call(&ret, box, "one", NULL, 0, &err);
         CHECK_INT(hl_sandbox_state(box), status ? HL_POISONED : HL_READY);
+        CHECK_INT(ret.type, status ? HL_VOID : HL_I32);
         if (!status) {
             well++;
             continue;
@@ -406,7 +458,7 @@ TEST_SLOW(stop_races_the_return)
     if (cancelled < rounds / 100 || well < rounds / 100)
         FAIL("%llu cancelled, %llu well: no race", (unsigned long long)cancelled,
              (unsigned long long)well);
-    CHECK_INT(call(box, "noop", &err), HL_OK);
+    CHECK_INT(call(box, "one", &err), HL_OK);
     hl_sandbox_destroy(box);
     hl_interrupt_release(race.stop);
     hl_guest_release(guest);

@@ -179,7 +179,9 @@ static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, 
                                : fail(err, "KVM_SET_SREGS");
     xcrs.xcrs[0].value = state->xcr0;
     if (state->xcr0 != 1 && ioctl(vm->vcpu, KVM_SET_XCRS, &xcrs))
-        return fail(err, "KVM_SET_XCRS");
+        return errno == EINVAL ? error_set(err, HL_E_UNSUPPORTED,
+                                           "hl_config.avx is 1: no AVX on this processor")
+                               : fail(err, "KVM_SET_XCRS");
     return HL_OK;
 }
 
