@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* No hypervisor, no permission, no descriptors: the error says what to do. */
+#include <errno.h>
+#include <grp.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+/* Both ways of asking fail alike, and the text names what it should. */
+static void unusable(hl_status wanted, const char *text)
+{
+    hl_guest *guest;
+    hl_sandbox *box;
+    hl_error err;
+
+    CHECK_INT(hl_guest_open(&guest, test_guest("simple"), &err), HL_OK);
+    CHECK_INT(hl_sandbox_create(&box, guest, NULL, NULL, &err), wanted);
+    CHECK(!box);
+    CHECK_HAS(err.text, text);
+    hl_guest_release(guest);
+}
+
+TEST(probe_says_what_is_usable)
+{
+    hl_error err;
+
+    if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
+        test_skip("%s", err.text);
+    CHECK_STR(err.text, "ok");
+    CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_KVM, NULL), HL_OK);
+    CHECK_INT(hl_hypervisor_probe((hl_hypervisor)99, &err), HL_E_INVALID);
+    CHECK_STR(err.text, "hypervisor 99, wanted 0 (any) or 1 (kvm)");
+    CHECK_STR(hl_hypervisor_name(HL_HYPERVISOR_KVM), "kvm");
+    CHECK_STR(hl_hypervisor_name((hl_hypervisor)99), "?");
+}
+
+TEST(probe_without_a_device)
+{
+    hl_error err;
+
+    if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("none", "/dev", "tmpfs", 0, NULL))
+        test_skip("hiding /dev: %s", strerror(errno));
+    CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err), HL_E_NO_HYPERVISOR);
+    CHECK_HAS(err.text, "/dev/kvm does not exist: load the module");
+    CHECK_HAS(err.text, "nested virtualization");
+    unusable(HL_E_NO_HYPERVISOR, "/dev/kvm does not exist");
+}
+
+TEST(probe_without_permission)
+{
+    hl_error err;
+
+    if (access("/dev/kvm", F_OK))
+        test_skip("/dev/kvm: %s", strerror(errno));
+    if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+        test_skip("giving up root: %s", strerror(errno));
+    if (!access("/dev/kvm", R_OK | W_OK))
+        test_skip("/dev/kvm is open to everybody");
+    CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err), HL_E_NO_HYPERVISOR);
+    CHECK_HAS(err.text, "/dev/kvm: permission denied; it belongs to group ");
+    CHECK_HAS(err.text, "this process has groups: ");
+    CHECK_HAS(err.text, "sudo usermod -aG ");
+}
+
+TEST(probe_without_descriptors)
+{
+    struct rlimit limit;
+    hl_guest *guest = vm_guest("simple");
+    hl_sandbox *box;
+    hl_error err;
+    int fd;
+    rlim_t least, most, n;
+
+    CHECK_INT(hl_sandbox_create(&box, guest, NULL, NULL, &err), HL_OK);
+    hl_sandbox_destroy(box); /* the guest now keeps what its sandboxes share */
+    fd = dup(0);
+    least = (rlim_t)fd;
+    most = least + 16;
+    close(fd);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    for (n = least; n < most; n++) { /* each step of create in turn is the one that fails */
+        limit.rlim_cur = n;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        if (!hl_sandbox_create(&box, guest, NULL, NULL, &err))
+            break;
+        CHECK(!box);
+        CHECK(err.status == HL_E_SYSTEM || err.status == HL_E_NO_HYPERVISOR);
+        CHECK_HAS(err.text, "Too many open files");
+    }
+    CHECK(n > least && n < most);
+    CHECK_INT(vm_call(box, "Count", NONE).as.i32, 1);
+    hl_sandbox_destroy(box);
+    fd = dup(0);
+    CHECK_INT(fd, (int)least); /* nothing was leaked */
+    hl_guest_release(guest);
+}
