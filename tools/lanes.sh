@@ -66,7 +66,8 @@ lane_tsan()
     packages_need "${packages_core[@]}" &&
         build tsan all "${sanitizer_flags[@]}" -DHL_SANITIZE=thread || return
     # Only what has threads.
-    run_sanitized tsan 'thread|cancel|stop|deadline|interrupt|single_fetch' TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    run_sanitized tsan 'thread|cancel|stop|deadline|interrupt|single_fetch' \
+        TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 }
 
 # Compiles what will run on Windows; there is nothing to link or run yet.
