@@ -29,6 +29,8 @@ machine_start_svm()
 # The model is one whose XSAVE sizes the kernel believes. At this number of
 # instructions per second, time inside passes at about a third of ours, unless
 # the processor idles; time-outs of the tests are that much more generous.
+# Bochs 2.7 holds interrupts back while a guest runs with RFLAGS.IF clear, so a
+# guest that spins like that is never left again.
 bochs_configuration()
 {
     cat <<END

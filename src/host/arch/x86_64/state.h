@@ -36,5 +36,7 @@ enum {
     X86_SEL_USER_CS = 0x33,
     X86_SEL_TSS = 0x40
 };
-enum { X86_RFLAGS_START = 0x2 };
+/* Interrupts are on, as user code has them: none is ever injected, but with them
+ * off an emulated VT-x (Bochs) lets a spinning guest keep the host's away. */
+enum { X86_RFLAGS_START = 0x202 };
 #endif
