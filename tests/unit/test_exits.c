@@ -391,7 +391,7 @@ TEST(init_starts_at_the_entry_point)
     CHECK_INT(guest->reset.rsp, guest->boot.stack + guest->boot.stack_size);
     CHECK_INT(guest->reset.rsp % 16, 0);
     CHECK_INT(guest->reset.rdi, HL_BOOT);
-    CHECK_INT(guest->reset.rflags, 2);
+    CHECK_INT(guest->reset.rflags, 0x202);
     hl_sandbox_destroy(box);
 }
 
