@@ -293,9 +293,7 @@ static hl_status too_large(const hl_sandbox *box, const char *name, const hl_val
 
     if (at <= room && size <= room - at)
         return HL_OK;
-    return error_set(err, HL_E_TOO_LARGE,
-                     "%s: message of %llu bytes, %llu fit (hl_config.message_size)", name,
-                     (unsigned long long)size, (unsigned long long)(at <= room ? room - at : 0));
+    return message_too_large(err, name, size, at <= room ? room - at : 0);
 }
 
 /* One level down: request, conversation, answer. */

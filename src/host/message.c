@@ -9,6 +9,13 @@ static struct level *current(const hl_sandbox *box)
     return &box->levels[box->depth - 1];
 }
 
+hl_status message_too_large(hl_error *err, const char *what, uint64_t size, uint64_t room)
+{
+    return error_set(err, HL_E_TOO_LARGE,
+                     "%s: message of %llu bytes, %llu fit (hl_config.message_size)", what,
+                     (unsigned long long)size, (unsigned long long)room);
+}
+
 /* Writes the frame at `offset` of the requests buffer. */
 static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
                       const hl_value values[], uint32_t count, const char *what, hl_error *err)
@@ -18,10 +25,7 @@ static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
     uint8_t *at = memory_at(&box->memory, AREA_REQUESTS, offset, size);
 
     if (!at)
-        return error_set(err, HL_E_TOO_LARGE,
-                         "%s: message of %llu bytes, %llu fit (hl_config.message_size)", what,
-                         (unsigned long long)size,
-                         (unsigned long long)(offset < room ? room - offset : 0));
+        return message_too_large(err, what, size, offset < room ? room - offset : 0);
     head->depth = box->depth;
     hl__wire_write(at, head, values, count, size);
     head->size = size;

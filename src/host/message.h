@@ -22,6 +22,9 @@ hl_status message_request(hl_sandbox *box, enum hl_kind kind, uint32_t index,
 hl_status message_answer(hl_sandbox *box, enum hl_kind kind, uint32_t index,
                          const hl_value values[], uint32_t count, const char *what, hl_error *err);
 
+/* E_TOO_LARGE: what was to be sent, and how much there is room for. */
+hl_status message_too_large(hl_error *err, const char *what, uint64_t size, uint64_t room);
+
 /* Copies and checks the frame that the guest wrote at the level in progress.
  * E_PROTOCOL says which rule it broke. */
 hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *payload,
