@@ -3,21 +3,18 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/kvm.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../error.h"
-#include "../os/lock.h"
 #include "hv.h"
 #include "kvm_cpuid.h"
 #include "kvm_probe.h"
+#include "kvm_signal.h"
 
 struct hv_vm {
     int device, vm, vcpu;
@@ -25,57 +22,8 @@ struct hv_vm {
     size_t run_size;
     uint8_t *memory;
     uint64_t memory_size;
-    int signal;
-    uintptr_t runner; /* the thread that runs, 0 before the first attach */
-    pthread_t thread;
-    atomic_bool inside; /* it is in KVM_RUN, or about to be */
+    struct kvm_runner runner;
 };
-
-/* ---- The interrupt signal: one for the process ------------------------------ */
-
-static struct {
-    struct lock lock;
-    int number; /* 0: none yet */
-} claimed;
-
-/* Does nothing: what matters is that a signal ends KVM_RUN. */
-static void on_signal(int number)
-{
-    (void)number;
-}
-
-static hl_status install(int number, hl_error *err)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
-
-    if (sigaction(number, NULL, &before))
-        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", number, strerror(errno));
-    if (before.sa_handler != SIG_DFL)
-        return error_set(err, HL_E_INVALID,
-                         "interrupt_signal %d is handled or ignored by the application; choose "
-                         "another",
-                         number);
-    if (sigaction(number, &action, NULL))
-        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", number, strerror(errno));
-    claimed.number = number;
-    return HL_OK;
-}
-
-static hl_status claim_signal(int wanted, int *out, hl_error *err)
-{
-    hl_status status = HL_OK;
-
-    lock_take(&claimed.lock);
-    if (!claimed.number)
-        status = install(wanted ? wanted : SIGRTMIN + 3, err);
-    else if (wanted && wanted != claimed.number)
-        status = error_set(err, HL_E_INVALID,
-                           "interrupt_signal is %d, but this process uses %d already", wanted,
-                           claimed.number);
-    *out = claimed.number;
-    lock_drop(&claimed.lock);
-    return status;
-}
 
 /* ---- Creating (KVM api.rst, sections 4.2, 4.7, 4.35) --------------------------- */
 
@@ -265,7 +213,7 @@ static hl_status kvm_create(struct hv_vm **out, const struct hv_setup *setup, hl
     if (!vm)
         return error_errno(err, ENOMEM, "a VM");
     vm->device = vm->vm = vm->vcpu = -1;
-    status = claim_signal(setup->signal, &vm->signal, err);
+    status = kvm_signal_claim(setup->signal, err);
     if (!status)
         status = kvm_open(&vm->device, err);
     if (!status)
@@ -289,34 +237,9 @@ static uint8_t *kvm_memory(const struct hv_vm *vm)
 
 /* ---- Running (KVM api.rst, sections 4.10, 5) -------------------------------------- */
 
-/* KVM_RUN runs with the thread's signal mask of this moment, our signal taken
- * out: so a thread that blocks it can be stopped too (KVM_SET_SIGNAL_MASK,
- * api.rst 4.20). Asking for the mask before every call would cost more than
- * the rest of the library does. */
-static void take_signal_mask(struct hv_vm *vm)
-{
-    struct { /* struct kvm_signal_mask with its set */
-        uint32_t len;
-        uint8_t set[8];
-    } mask = {.len = 8};
-    sigset_t blocked;
-
-    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-    sigdelset(&blocked, vm->signal);
-    memcpy(mask.set, &blocked, sizeof mask.set);
-    if (ioctl(vm->vcpu, KVM_SET_SIGNAL_MASK, &mask))
-        vm->runner = 0; /* try again at the next call */
-}
-
 static void kvm_attach(struct hv_vm *vm)
 {
-    const uintptr_t self = os_thread_self();
-
-    if (vm->runner == self)
-        return;
-    vm->runner = self;
-    vm->thread = pthread_self();
-    take_signal_mask(vm);
+    kvm_runner_attach(&vm->runner, vm->vcpu);
 }
 
 /* KVM_RUN ended without an exit. If nobody stopped it, a signal did that the
@@ -326,7 +249,7 @@ static hl_status interrupted(struct hv_vm *vm, struct hv_exit *exit, hl_error *e
     if (errno != EINTR && errno != EAGAIN)
         return fail(err, "KVM_RUN");
     if (!__atomic_load_n(&vm->run->immediate_exit, __ATOMIC_SEQ_CST))
-        take_signal_mask(vm);
+        kvm_runner_take_mask(&vm->runner, vm->vcpu);
     *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
     return HL_OK;
 }
@@ -373,9 +296,9 @@ static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct 
             .rip = reset->rip, .rsp = reset->rsp, .rdi = reset->rdi, .rflags = reset->rflags};
         vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
     }
-    atomic_store(&vm->inside, true);
+    atomic_store(&vm->runner.inside, true);
     failed = ioctl(vm->vcpu, KVM_RUN, 0) < 0;
-    atomic_store_explicit(&vm->inside, false, memory_order_release);
+    atomic_store_explicit(&vm->runner.inside, false, memory_order_release);
     if (failed)
         return interrupted(vm, exit, err);
     decode_exit(exit, vm->run);
@@ -388,21 +311,12 @@ static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct 
 static void kvm_stop(struct hv_vm *vm)
 {
     __atomic_store_n(&vm->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    if (atomic_load(&vm->inside))
-        pthread_kill(vm->thread, vm->signal);
+    kvm_runner_kick(&vm->runner);
 }
 
-/* A thread that blocks our signal may still have it pending, which would end
- * every later KVM_RUN on it. */
 static void kvm_settle(struct hv_vm *vm)
 {
-    const struct timespec now = {0, 0};
-    sigset_t ours;
-
-    sigemptyset(&ours);
-    sigaddset(&ours, vm->signal);
-    while (sigtimedwait(&ours, NULL, &now) > 0)
-        ;
+    kvm_signal_drain();
     __atomic_store_n(&vm->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 

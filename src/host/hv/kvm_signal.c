@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The signal that takes a thread out of KVM_RUN. */
+#define _GNU_SOURCE
+#include "kvm_signal.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#include "../error.h"
+#include "../os/lock.h"
+#include "../os/os.h"
+
+/* ---- Claiming it ------------------------------------------------------------- */
+
+static struct {
+    struct lock lock;
+    int number; /* 0: none yet */
+} claimed;
+
+/* Does nothing: what matters is that a signal ends KVM_RUN. */
+static void on_signal(int number)
+{
+    (void)number;
+}
+
+static hl_status install(int number, hl_error *err)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+
+    if (sigaction(number, NULL, &before))
+        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", number, strerror(errno));
+    if (before.sa_handler != SIG_DFL)
+        return error_set(err, HL_E_INVALID,
+                         "interrupt_signal %d is handled or ignored by the application; choose "
+                         "another",
+                         number);
+    if (sigaction(number, &action, NULL))
+        return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", number, strerror(errno));
+    claimed.number = number;
+    return HL_OK;
+}
+
+hl_status kvm_signal_claim(int wanted, hl_error *err)
+{
+    hl_status status = HL_OK;
+
+    lock_take(&claimed.lock);
+    if (!claimed.number)
+        status = install(wanted ? wanted : SIGRTMIN + 3, err);
+    else if (wanted && wanted != claimed.number)
+        status = error_set(err, HL_E_INVALID,
+                           "interrupt_signal is %d, but this process uses %d already", wanted,
+                           claimed.number);
+    lock_drop(&claimed.lock);
+    return status;
+}
+
+/* ---- What KVM_RUN blocks ------------------------------------------------------- */
+
+void kvm_runner_take_mask(struct kvm_runner *runner, int vcpu)
+{
+    struct { /* struct kvm_signal_mask with its set */
+        uint32_t len;
+        uint8_t set[8];
+    } mask = {.len = 8};
+    sigset_t blocked;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    sigdelset(&blocked, claimed.number);
+    memcpy(mask.set, &blocked, sizeof mask.set);
+    if (ioctl(vcpu, KVM_SET_SIGNAL_MASK, &mask))
+        runner->self = 0; /* try again at the next call */
+}
+
+void kvm_runner_attach(struct kvm_runner *runner, int vcpu)
+{
+    const uintptr_t self = os_thread_self();
+
+    if (runner->self == self)
+        return;
+    runner->self = self;
+    runner->thread = pthread_self();
+    kvm_runner_take_mask(runner, vcpu);
+}
+
+/* ---- Sending and taking it ------------------------------------------------------ */
+
+void kvm_runner_kick(struct kvm_runner *runner)
+{
+    if (atomic_load(&runner->inside))
+        pthread_kill(runner->thread, claimed.number);
+}
+
+void kvm_signal_drain(void)
+{
+    const struct timespec now = {0, 0};
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    sigaddset(&ours, claimed.number);
+    while (sigtimedwait(&ours, NULL, &now) > 0)
+        ;
+}
