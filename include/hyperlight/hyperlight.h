@@ -123,8 +123,9 @@ typedef struct hl_config {
     hl_log_fn log;                 /* NULL: no log */
     void *log_user;
     uint32_t log_level;       /* hl_level; filtered inside the guest; default OFF */
-    int32_t interrupt_signal; /* POSIX: default SIGRTMIN + 3, one for the process;
-                                       E_INVALID if the application handles or ignores it */
+    int32_t interrupt_signal; /* POSIX: default SIGSTKFLT, one for the process, never
+                                       given back; E_INVALID if the application handles or
+                                       ignores it, or if it is a real-time signal */
 } hl_config;
 
 /* READY: call it. RUNNING: a call is in progress. POISONED: the guest faulted,

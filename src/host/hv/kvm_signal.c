@@ -16,6 +16,11 @@
 
 /* ---- Claiming it ------------------------------------------------------------- */
 
+/* Real-time signals, from 32 on, are queued, and are not sent at all where the
+ * user's queue (RLIMIT_SIGPENDING) is full; the others always are. Of those
+ * nobody sends SIGSTKFLT. */
+enum { DEFAULT = SIGSTKFLT, LAST = 31 };
+
 static struct {
     struct lock lock;
     int number; /* 0: none yet */
@@ -31,6 +36,11 @@ static hl_status install(int number, hl_error *err)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
 
+    if (number > LAST && number <= SIGRTMAX)
+        return error_set(err, HL_E_INVALID,
+                         "interrupt_signal is %d, a real-time signal, which can be lost where "
+                         "many are pending; wanted 1 to %d",
+                         number, LAST);
     if (sigaction(number, NULL, &before))
         return error_set(err, HL_E_INVALID, "interrupt_signal is %d: %s", number, strerror(errno));
     if (before.sa_handler != SIG_DFL)
@@ -50,7 +60,7 @@ hl_status kvm_signal_claim(int wanted, hl_error *err)
 
     lock_take(&claimed.lock);
     if (!claimed.number)
-        status = install(wanted ? wanted : SIGRTMIN + 3, err);
+        status = install(wanted ? wanted : DEFAULT, err);
     else if (wanted && wanted != claimed.number)
         status = error_set(err, HL_E_INVALID,
                            "interrupt_signal is %d, but this process uses %d already", wanted,
