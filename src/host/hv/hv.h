@@ -13,8 +13,8 @@
  *             KVM_CHECK_EXTENSION
  * create      KVM_CREATE_VM, memory region,    CREATE_PARTITION,            WHvCreatePartition,
  *             KVM_CREATE_VCPU, CPUID2, SREGS,  INITIALIZE, CREATE_VP,       WHvSetupPartition,
- *             MSR filter                       SET_GUEST_MEMORY, SET_REGS   WHvMapGpaRange, VP
- * attach      thread and signal mask           thread and signal mask       -
+ *             MSR filter, signal mask          SET_GUEST_MEMORY, SET_REGS   WHvMapGpaRange, VP
+ * attach      thread                           thread                       -
  * run         KVM_RUN, registers by sync_regs  register page, RUN_VP        SetRegisters, Run
  * stop        immediate_exit, then a signal    signal until acknowledged    CancelRun
  * settle      immediate_exit = 0               -                            stale Canceled

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,8 @@ static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_er
     if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid))
         return fail(err, "KVM_SET_CPUID2");
     status = enforce_cpuid(vm, err);
+    if (!status)
+        status = kvm_runner_init(&vm->runner, vm->vcpu, err);
     return status ? status : set_registers(vm, setup->state, err);
 }
 
@@ -239,19 +242,18 @@ static uint8_t *kvm_memory(const struct hv_vm *vm)
 
 static void kvm_attach(struct hv_vm *vm)
 {
-    kvm_runner_attach(&vm->runner, vm->vcpu);
+    vm->runner.thread = pthread_self();
 }
 
-/* KVM_RUN ended without an exit. If nobody stopped it, a signal did that the
- * thread has blocked since, and would do so for ever: take the mask anew. */
+/* KVM_RUN ended without an exit. */
 static hl_status interrupted(struct hv_vm *vm, struct hv_exit *exit, hl_error *err)
 {
     if (errno != EINTR && errno != EAGAIN)
         return fail(err, "KVM_RUN");
-    if (!__atomic_load_n(&vm->run->immediate_exit, __ATOMIC_SEQ_CST))
-        kvm_runner_take_mask(&vm->runner, vm->vcpu);
     *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
-    return HL_OK;
+    if (__atomic_load_n(&vm->run->immediate_exit, __ATOMIC_SEQ_CST))
+        return HL_OK;
+    return kvm_runner_disturbed(&vm->runner, vm->vcpu, err);
 }
 
 static void port_exit(struct hv_exit *out, const struct kvm_run *run)
@@ -289,16 +291,18 @@ static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
 static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
                          hl_error *err)
 {
+    hl_status status = kvm_runner_enter(&vm->runner, vm->vcpu, err);
     bool failed;
 
+    if (status)
+        return status;
     if (reset) {
         vm->run->s.regs.regs = (struct kvm_regs){
             .rip = reset->rip, .rsp = reset->rsp, .rdi = reset->rdi, .rflags = reset->rflags};
         vm->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
     }
-    atomic_store(&vm->runner.inside, true);
     failed = ioctl(vm->vcpu, KVM_RUN, 0) < 0;
-    atomic_store_explicit(&vm->runner.inside, false, memory_order_release);
+    kvm_runner_leave(&vm->runner);
     if (failed)
         return interrupted(vm, exit, err);
     decode_exit(exit, vm->run);

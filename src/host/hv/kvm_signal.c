@@ -12,7 +12,6 @@
 
 #include "../error.h"
 #include "../os/lock.h"
-#include "../os/os.h"
 
 /* ---- Claiming it ------------------------------------------------------------- */
 
@@ -71,30 +70,40 @@ hl_status kvm_signal_claim(int wanted, hl_error *err)
 
 /* ---- What KVM_RUN blocks ------------------------------------------------------- */
 
-void kvm_runner_take_mask(struct kvm_runner *runner, int vcpu)
+static hl_status set_mask(struct kvm_runner *runner, int vcpu, uint64_t mask, hl_error *err)
 {
     struct { /* struct kvm_signal_mask with its set */
         uint32_t len;
-        uint8_t set[8];
-    } mask = {.len = 8};
+        uint8_t set[sizeof mask];
+    } setting = {.len = sizeof mask};
+
+    memcpy(setting.set, &mask, sizeof mask);
+    if (ioctl(vcpu, KVM_SET_SIGNAL_MASK, &setting))
+        return error_errno(err, errno, "KVM_SET_SIGNAL_MASK");
+    runner->mask = mask;
+    return HL_OK;
+}
+
+hl_status kvm_runner_init(struct kvm_runner *runner, int vcpu, hl_error *err)
+{
+    return set_mask(runner, vcpu, 0, err);
+}
+
+hl_status kvm_runner_take_mask(struct kvm_runner *runner, int vcpu, hl_error *err)
+{
     sigset_t blocked;
+    uint64_t mask;
 
     pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     sigdelset(&blocked, claimed.number);
-    memcpy(mask.set, &blocked, sizeof mask.set);
-    if (ioctl(vcpu, KVM_SET_SIGNAL_MASK, &mask))
-        runner->self = 0; /* try again at the next call */
+    memcpy(&mask, &blocked, sizeof mask);
+    return mask == runner->mask ? HL_OK : set_mask(runner, vcpu, mask, err);
 }
 
-void kvm_runner_attach(struct kvm_runner *runner, int vcpu)
+hl_status kvm_runner_disturbed(struct kvm_runner *runner, int vcpu, hl_error *err)
 {
-    const uintptr_t self = os_thread_self();
-
-    if (runner->self == self)
-        return;
-    runner->self = self;
-    runner->thread = pthread_self();
-    kvm_runner_take_mask(runner, vcpu);
+    kvm_signal_drain();
+    return kvm_runner_take_mask(runner, vcpu, err);
 }
 
 /* ---- Sending and taking it ------------------------------------------------------ */
