@@ -115,6 +115,17 @@ TEST(signals_unblocked_after_the_first_call_still_stop)
     expect_stop(box);
 }
 
+TEST(signals_ignored_after_the_claim_still_stop)
+{
+    hl_sandbox *box = box_with(0);
+
+    signal(OURS, SIG_IGN);
+    expect_stop(box);
+    box = box_with(0);
+    signal(OURS, SIG_DFL);
+    expect_stop(box);
+}
+
 /* Somebody else sent it, to the thread and to the process, and it is blocked:
  * it would end every run. */
 TEST(signals_pending_from_outside_disturb_nothing)

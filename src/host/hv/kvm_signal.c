@@ -31,9 +31,11 @@ static void on_signal(int number)
     (void)number;
 }
 
+static const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
 static hl_status install(int number, hl_error *err)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+    struct sigaction before;
 
     if (number > LAST && number <= SIGRTMAX)
         return error_set(err, HL_E_INVALID,
@@ -66,6 +68,17 @@ hl_status kvm_signal_claim(int wanted, hl_error *err)
                            claimed.number);
     lock_drop(&claimed.lock);
     return status;
+}
+
+/* An application that has come to ignore the signal since, as loops over all
+ * of them do, would lose the kick, one that gave it up would die of it. */
+static void keep_claim(void)
+{
+    struct sigaction now;
+
+    if (!sigaction(claimed.number, NULL, &now) &&
+        (now.sa_handler == SIG_IGN || now.sa_handler == SIG_DFL))
+        sigaction(claimed.number, &action, NULL);
 }
 
 /* ---- What KVM_RUN blocks ------------------------------------------------------- */
@@ -110,8 +123,10 @@ hl_status kvm_runner_disturbed(struct kvm_runner *runner, int vcpu, hl_error *er
 
 void kvm_runner_kick(struct kvm_runner *runner)
 {
-    if (atomic_load(&runner->inside))
-        pthread_kill(runner->thread, claimed.number);
+    if (!atomic_load(&runner->inside))
+        return;
+    keep_claim();
+    pthread_kill(runner->thread, claimed.number);
 }
 
 void kvm_signal_drain(void)
