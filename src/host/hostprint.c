@@ -5,43 +5,67 @@
 #include "hosttable.h"
 #include "os/os.h"
 
-static bool is_control(unsigned char byte)
+/* Text goes out in pieces: escapes for a terminal together, and between two of
+ * them a print that has been stopped ends. */
+enum { PIECE = 4096, ESCAPE = 4 };
+
+static bool put(hl_call *call, const char *text, size_t len)
 {
-    return (byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7f;
+    return !hl_call_stopped(call) && os_print(text, len) >= 0;
 }
 
-/* Writes runs of harmless bytes as they are and the rest as \xNN. C1 controls
- * are two bytes in UTF-8, 0xc2 0x80 to 0x9f. */
-static int32_t print_escaped(const char *text, size_t len)
+static bool print_plain(hl_call *call, const char *text, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)text;
-    size_t start = 0, i, n;
-    char escape[16];
-    int k;
+    size_t i, n;
 
     for (i = 0; i < len; i += n) {
-        n = 1;
-        if (p[i] == 0xc2 && i + 1 < len && p[i + 1] < 0xa0)
-            n = 2;
-        else if (!is_control(p[i]))
-            continue;
-        if (os_print(text + start, i - start) < 0)
-            return -1;
-        k = snprintf(escape, sizeof escape, "\\x%02x", p[i + n - 1]);
-        if (os_print(escape, (size_t)k) < 0)
-            return -1;
-        start = i + n;
+        n = len - i < 16 * PIECE ? len - i : 16 * PIECE;
+        if (!put(call, text + i, n))
+            return false;
     }
-    return os_print(text + start, len - start) < 0 ? -1 : (int32_t)len;
+    return true;
+}
+
+/* The bytes of the control character at p, 0 if it is none. C1 controls are
+ * two bytes in UTF-8, 0xc2 0x80 to 0x9f. */
+static size_t control(const char *p, size_t left)
+{
+    const unsigned char first = (unsigned char)*p;
+
+    if (first == 0xc2 && left > 1 && (unsigned char)p[1] < 0xa0)
+        return 2;
+    return (first < 0x20 && first != '\n' && first != '\t') || first == 0x7f;
+}
+
+/* Controls become \xNN, everything else stays what it is. */
+static bool print_escaped(hl_call *call, const char *text, size_t len)
+{
+    char piece[PIECE + 1]; /* and a NUL */
+    size_t used = 0, i, n;
+
+    for (i = 0; i < len; i += n ? n : 1) {
+        if (used + ESCAPE > PIECE) {
+            if (!put(call, piece, used))
+                return false;
+            used = 0;
+        }
+        n = control(text + i, len - i);
+        if (n)
+            used += (size_t)snprintf(piece + used, ESCAPE + 1, "\\x%02x",
+                                     (unsigned)(unsigned char)text[i + n - 1]);
+        else
+            piece[used++] = text[i];
+    }
+    return put(call, piece, used);
 }
 
 hl_status host_print(hl_call *call, const hl_value args[], hl_value *ret)
 {
-    int32_t n = os_print_to_terminal() ? print_escaped(args[0].as.str, args[0].len)
-                                       : os_print(args[0].as.str, args[0].len);
+    const bool done = os_print_to_terminal() ? print_escaped(call, args[0].as.str, args[0].len)
+                                             : print_plain(call, args[0].as.str, args[0].len);
 
-    if (n < 0)
+    if (!done)
         return hl_fail(call, 1, "standard output cannot be written");
-    *ret = hl_i32(n);
+    *ret = hl_i32((int32_t)args[0].len);
     return HL_OK;
 }

@@ -60,7 +60,8 @@ uintptr_t os_thread_self(void); /* not 0; unique among live threads */
 /* A detached thread with every signal blocked. */
 hl_status os_thread_start(void (*body)(void), hl_error *err);
 
-/* Writes all of it to standard output; the number of bytes, or -1. */
+/* Writes all of it to standard output; the number of bytes, or -1. A reader
+ * that is gone is an error, no signal. */
 int32_t os_print(const char *text, size_t len);
 bool os_print_to_terminal(void);
 #endif

@@ -243,7 +243,7 @@ hl_status os_thread_start(void (*body)(void), hl_error *err)
 
 /* ---- Standard output ------------------------------------------------------------ */
 
-int32_t os_print(const char *text, size_t len)
+static int32_t write_all(const char *text, size_t len)
 {
     size_t done = 0;
     ssize_t n;
@@ -257,6 +257,30 @@ int32_t os_print(const char *text, size_t len)
         done += (size_t)n;
     }
     return (int32_t)len;
+}
+
+/* Nobody may read standard output any more. SIGPIPE, which write sends to this
+ * thread, is blocked meanwhile and then taken, unless one was pending before. */
+int32_t os_print(const char *text, size_t len)
+{
+    const struct timespec now = {0, 0};
+    sigset_t broken, before, pending;
+    int32_t n;
+    int error;
+
+    sigemptyset(&broken);
+    sigaddset(&broken, SIGPIPE);
+    sigemptyset(&pending);
+    pthread_sigmask(SIG_BLOCK, &broken, &before);
+    if (sigismember(&before, SIGPIPE))
+        sigpending(&pending);
+    n = write_all(text, len);
+    error = errno;
+    if (n < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&broken, NULL, &now);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return n;
 }
 
 bool os_print_to_terminal(void)
