@@ -35,6 +35,7 @@ typedef struct hl_guest hl_guest;
 typedef struct hl_host hl_host;
 typedef struct hl_sandbox hl_sandbox;
 typedef struct hl_function hl_function;
+typedef struct hl_snapshot hl_snapshot;
 typedef struct hl_interrupt hl_interrupt;
 
 const char *hl_version(void);                 /* "0.1.0" */
@@ -126,11 +127,16 @@ typedef struct hl_config {
     int32_t interrupt_signal; /* POSIX: default SIGSTKFLT, one for the process, never
                                        given back; E_INVALID if the application handles or
                                        ignores it, or if it is a real-time signal */
+    uint64_t trust_domain;    /* a label: VMs are reused within one only; 0: one for each
+                                       hl_host, and one for all sandboxes without */
+    uint32_t no_reuse;        /* 1: its VM is made for it and destroyed with it */
+    uint32_t reserved;        /* 0 */
 } hl_config;
 
 /* READY: call it. RUNNING: a call is in progress. POISONED: the guest faulted,
- * aborted, was stopped or broke the protocol; only destroy is left. */
-typedef enum hl_state { HL_READY, HL_RUNNING, HL_POISONED } hl_state;
+ * aborted, was stopped or broke the protocol; restore it or destroy it. DEAD:
+ * restore failed; only destroy is left. */
+typedef enum hl_state { HL_READY, HL_RUNNING, HL_POISONED, HL_DEAD } hl_state;
 
 /* Makes a micro-VM and runs the guest's init in it. guest and host are
  * retained; host NULL offers HostPrint alone, config NULL all defaults.
@@ -171,6 +177,51 @@ hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[]
 /* Inside a host function. */
 hl_sandbox *hl_call_sandbox(const hl_call *call); /* the sandbox that called it */
 bool hl_call_stopped(const hl_call *call);        /* cancelled or late: long ones should return */
+
+/* ---- Snapshots ---------------------------------------------------------- */
+
+/* Freezes a READY sandbox: its memory and its tables of functions. Costs what
+ * changed since the sandbox was created or last restored or taken, not the
+ * size of its memory. The sandbox goes on. Not in it: user pointer, deadline,
+ * log, trust domain. Shared and counted. E_STATE, E_MEMORY. */
+hl_status hl_snapshot_take(hl_snapshot **out, hl_sandbox *box, hl_error *err);
+void hl_snapshot_retain(const hl_snapshot *snapshot);
+void hl_snapshot_release(const hl_snapshot *snapshot);
+
+/* Puts a READY or POISONED sandbox back: memory, registers, tables. Nothing
+ * that ran since is left in the guest, and its random numbers and generation
+ * are new. The snapshot may be of any sandbox of the same guest, sizes and
+ * trust domain. Results of earlier calls die; handles of functions live on.
+ * Errors: E_STATE (RUNNING, DEAD), E_MISMATCH (says what differs) change
+ * nothing; E_MEMORY, E_SYSTEM: the sandbox is DEAD. */
+hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err);
+
+/* Makes a sandbox that goes on from a snapshot: a clone. Init does not run
+ * again. host must offer what the guest imports (E_MISMATCH). In config leave
+ * sizes, call_depth, avx and init_data zero: the snapshot has them. Any thread. */
+hl_status hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot, const hl_host *host,
+                                 const hl_config *config, hl_error *err);
+
+/* ---- Idle VMs ----------------------------------------------------------- */
+
+/* Destroyed sandboxes leave their VMs in a cache of the process, scrubbed for
+ * the next sandbox of the same guest, sizes and trust domain. An idle VM costs
+ * the kernel 300 to 700 KiB and holds its guest, and at most some 4 MiB of what
+ * its last owner touched. Any thread. */
+typedef struct hl_cache_stats {
+    uint64_t idle;      /* VMs in the cache */
+    uint64_t bytes;     /* of guest memory that they hold beyond shared pages, about */
+    uint64_t hits;      /* sandboxes that found a VM */
+    uint64_t misses;    /* sandboxes that did not */
+    uint64_t discarded; /* VMs destroyed for want of room, or unfit for reuse */
+} hl_cache_stats;
+void hl_cache_limit(uint32_t vms); /* most idle ones; default 16, at most 4,096, 0: none */
+void hl_cache_trim(uint32_t keep); /* destroys all but the last used ones */
+/* Makes VMs ahead of need until `vms` are idle that fit the snapshot and the
+ * host's (config's) trust domain; within the limit. */
+hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const hl_config *config,
+                        uint32_t vms, hl_error *err);
+void hl_cache_get_stats(hl_cache_stats *out);
 
 /* ---- Stopping ----------------------------------------------------------- */
 

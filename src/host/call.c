@@ -14,12 +14,12 @@ static hl_status report_fault(hl_sandbox *box, hl_error *err)
     struct system_report report;
     struct fault fault;
 
-    memcpy(&report, box->memory.base + SYSTEM_REPORT, sizeof report);
+    memcpy(&report, box->vm->memory.base + SYSTEM_REPORT, sizeof report);
     fault = (struct fault){.vector = (uint32_t)report.vector,
                            .error = (uint32_t)report.error,
                            .address = report.cr2,
                            .rip = report.rip};
-    return fault_describe(err, &fault, box->memory.layout);
+    return fault_describe(err, &fault, box->vm->memory.layout);
 }
 
 /* The two exits that the protocol knows are one-byte outs; everything else is
@@ -28,8 +28,10 @@ static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, hl_error
 {
     const bool plain = exit->write && exit->size == 1 && exit->count == 1;
 
-    if (plain && exit->port == PORT_GATE)
+    if (plain && exit->port == PORT_GATE) {
+        box->vm->abnormal = false;
         return HL_OK;
+    }
     if (plain && exit->port == PORT_REPORT)
         return report_fault(box, err);
     return error_set(err, HL_E_PROTOCOL,
@@ -46,7 +48,7 @@ static hl_status stopped(hl_status reason, hl_error *err)
 }
 
 /* Lets the guest run until it calls the gate. */
-static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *err)
+static hl_status enter(hl_sandbox *box, hl_error *err)
 {
     struct hv_exit exit;
     hl_status status;
@@ -55,13 +57,15 @@ static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *
         status = interrupt_reason(box->stop);
         if (status)
             return stopped(status, err);
-        status = box->hv->run(box->vm, reset, &exit, err);
+        box->vm->abnormal = true; /* until it proves to be well */
+        status = vm_run(box->vm, &exit, err);
         if (status)
             return status;
         switch (exit.kind) {
         case HV_EXIT_PORT:
             return port_exit(box, &exit, err);
         case HV_EXIT_STOPPED:
+        case HV_EXIT_DIRTY:
             break;
         case HV_EXIT_MEMORY:
             return error_set(err, HL_E_PROTOCOL,
@@ -69,13 +73,13 @@ static hl_status enter(hl_sandbox *box, const struct hv_reset *reset, hl_error *
                              "there",
                              exit.write ? "writing" : "reading", (unsigned long long)exit.address);
         case HV_EXIT_SHUTDOWN:
+            box->vm->lost = true;
             return error_set(err, HL_E_FAULT, "triple fault: the virtual processor shut down");
         case HV_EXIT_OTHER:
             return error_set(err, HL_E_PROTOCOL, "the guest broke the protocol: %s exit of kind %u",
-                             box->hv->name, exit.code);
+                             box->kind.hv->name, exit.code);
         }
-        /* Stopped for no reason of ours: the registers are in place, go on. */
-        reset = NULL;
+        /* Stopped, perhaps for no reason of ours: look, and go on. */
     }
 }
 
@@ -102,17 +106,15 @@ static hl_status serve(hl_sandbox *box, struct message *message, hl_error *err)
 
 /* Runs the guest until it returns from the request that was written. The
  * answer's bytes live in the level's payload buffer. */
-static hl_status converse(hl_sandbox *box, const struct hv_reset *reset, struct message *answer,
-                          hl_error *err)
+static hl_status converse(hl_sandbox *box, struct message *answer, hl_error *err)
 {
     struct level *level = &box->levels[box->depth - 1];
     hl_status status;
 
     for (;;) {
-        status = enter(box, reset, err);
+        status = enter(box, err);
         if (status)
             return status;
-        reset = NULL;
         status = message_receive(answer, box, &level->payload, err);
         if (status)
             return status;
@@ -166,7 +168,7 @@ void call_begin(hl_sandbox *box)
     hostcall_reset_budget(&box->budget);
     atomic_store_explicit(&box->owner, os_thread_self(), memory_order_relaxed);
     if (box->vm)
-        box->hv->attach(box->vm);
+        box->kind.hv->attach(box->vm->machine);
     if (!deadline_arm(&box->deadline)) {
         interrupt_begin(box->stop);
         return;
@@ -201,18 +203,13 @@ hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
 
 hl_status call_init(hl_sandbox *box, hl_error *err)
 {
-    const struct hl_area *stack = &box->memory.layout->areas[AREA_STACK];
-    const struct hv_reset start = {.rip = box->guest->image.entry,
-                                   .rsp = stack->address + stack->size,
-                                   .rdi = HL_BOOT,
-                                   .rflags = X86_RFLAGS_START};
     struct message answer;
     hl_status status;
 
     box->depth = 1;
     status = message_request(box, HL_KIND_INIT, 0, NULL, 0, "init", err);
     if (!status)
-        status = converse(box, &start, &answer, err);
+        status = converse(box, &answer, err);
     if (!status)
         status = take_answer(NULL, &answer, HL_VOID, "init", err);
     box->depth = 0;
@@ -267,9 +264,9 @@ static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
 
     if (atomic_compare_exchange_strong(&box->state, &ready, HL_RUNNING))
         return HL_OK;
-    if (ready == HL_POISONED)
-        return error_set(err, HL_E_STATE, "%s: the sandbox is POISONED: %.300s", name,
-                         box->death.text);
+    if (ready == HL_POISONED || ready == HL_DEAD)
+        return error_set(err, HL_E_STATE, "%s: the sandbox is %s: %.300s", name,
+                         ready == HL_DEAD ? "DEAD" : "POISONED", box->death.text);
     if (atomic_load(&box->owner) != os_thread_self())
         return error_set(err, HL_E_STATE, "%s: the sandbox is RUNNING on another thread", name);
     if (box->initialising)
@@ -288,7 +285,7 @@ static hl_status too_large(const hl_sandbox *box, const char *name, const hl_val
                            uint32_t count, hl_error *err)
 {
     const uint64_t at = box->depth ? box->levels[box->depth - 1].request_end : 0;
-    const uint64_t room = box->memory.layout->areas[AREA_REQUESTS].size - MESSAGE_RESERVE;
+    const uint64_t room = box->vm->memory.layout->areas[AREA_REQUESTS].size - MESSAGE_RESERVE;
     const uint64_t size = hl__wire_size(args, count);
 
     if (at <= room && size <= room - at)
@@ -309,7 +306,7 @@ static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *ca
     box->levels[box->depth++].reply_at = reply_at;
     status = message_request(box, HL_KIND_CALL, callee->index, args, count, callee->name, err);
     if (!status)
-        status = converse(box, NULL, &answer, err);
+        status = converse(box, &answer, err);
     if (!status)
         status = take_answer(ret, &answer,
                              callee->signature ? callee->signature->result : HL_BYTES + 1,
@@ -415,6 +412,10 @@ hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[]
 
     if (!fn)
         return finish(ret, error_set(err, HL_E_INVALID, "hl_function_call: fn is NULL"));
+    if (!fn->function)
+        return finish(ret, error_set(err, HL_E_UNKNOWN,
+                                     "the guest no longer exports this function since it was "
+                                     "restored"));
     callee = (struct callee){fn->function->name, &fn->function->signature, fn->index};
     return finish(ret, checked_call(ret, fn->box, &callee, args, count, err));
 }

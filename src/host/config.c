@@ -75,25 +75,60 @@ static hl_status check_sizes(hl_config *config, hl_error *err)
     return status;
 }
 
+static hl_status check_choices(hl_config *config, hl_error *err)
+{
+    if (config->avx > 1)
+        return error_set(err, HL_E_INVALID, "hl_config.avx is %u, wanted 0 or 1", config->avx);
+    if (config->log_level > HL_LEVEL_TRACE)
+        return error_set(err, HL_E_INVALID, "hl_config.log_level is %u, wanted 0 to %d",
+                         config->log_level, HL_LEVEL_TRACE);
+    if (config->no_reuse > 1)
+        return error_set(err, HL_E_INVALID, "hl_config.no_reuse is %u, wanted 0 or 1",
+                         config->no_reuse);
+    if (config->init_size && !config->init_data)
+        return error_set(err, HL_E_INVALID, "hl_config.init_data is NULL, init_size %llu",
+                         (unsigned long long)config->init_size);
+    if (!config->log)
+        config->log_level = HL_LEVEL_OFF;
+    return HL_OK;
+}
+
 hl_status config_complete(hl_config *out, const hl_config *given, hl_error *err)
 {
     hl_status status = copy(out, given, err);
 
     if (!status)
         status = check_sizes(out, err);
-    if (status)
-        return status;
-    if (out->avx > 1)
-        return error_set(err, HL_E_INVALID, "hl_config.avx is %u, wanted 0 or 1", out->avx);
-    if (out->log_level > HL_LEVEL_TRACE)
-        return error_set(err, HL_E_INVALID, "hl_config.log_level is %u, wanted 0 to %d",
-                         out->log_level, HL_LEVEL_TRACE);
-    if (out->init_size && !out->init_data)
-        return error_set(err, HL_E_INVALID, "hl_config.init_data is NULL, init_size %llu",
-                         (unsigned long long)out->init_size);
-    if (!out->log)
-        out->log_level = HL_LEVEL_OFF;
-    return HL_OK;
+    return status ? status : check_choices(out, err);
+}
+
+static hl_status same(const char *member, uint64_t given, uint64_t fixed, hl_error *err)
+{
+    if (!given || given == fixed)
+        return HL_OK;
+    return error_set(err, HL_E_INVALID, "hl_config.%s is %llu, the snapshot has %llu; leave it 0",
+                     member, (unsigned long long)given, (unsigned long long)fixed);
+}
+
+hl_status config_from_shape(hl_config *out, const hl_config *given, const struct sizes *sizes,
+                            bool avx, hl_error *err)
+{
+    hl_status status = copy(out, given, err);
+
+    if (!status)
+        status = same("heap_size", HL_ALIGN_UP(out->heap_size, HL_PAGE), sizes->heap, err);
+    if (!status)
+        status = same("stack_size", HL_ALIGN_UP(out->stack_size, HL_PAGE), sizes->stack, err);
+    if (!status)
+        status = same("message_size", HL_ALIGN_UP(out->message_size, HL_PAGE), sizes->message, err);
+    if (!status)
+        status = same("call_depth", out->call_depth, sizes->call_depth, err);
+    if (!status)
+        status = same("avx", out->avx, avx, err);
+    if (!status && (out->init_size || out->init_data))
+        status = error_set(err, HL_E_INVALID,
+                           "hl_config.init_data is given, but the snapshot has its own");
+    return status ? status : check_choices(out, err);
 }
 
 struct sizes config_sizes(const hl_config *config)

@@ -8,5 +8,9 @@
 /* Copies `given` (NULL: all defaults) with every default filled in; E_INVALID
  * names the member, its value and the range. */
 hl_status config_complete(hl_config *out, const hl_config *given, hl_error *err);
+/* The same for a sandbox of a shape: the members that make a shape are 0 or
+ * equal to it. */
+hl_status config_from_shape(hl_config *out, const hl_config *given, const struct sizes *sizes,
+                            bool avx, hl_error *err);
 struct sizes config_sizes(const hl_config *config); /* of a completed one */
 #endif

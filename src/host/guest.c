@@ -18,6 +18,7 @@ static void guest_free(hl_guest *guest)
         shape_free(guest->shapes);
     }
     names_free(&guest->exports);
+    os_unmap(guest->bytes, guest->contents.size);
     os_share_close(&guest->contents);
     image_free(&guest->image);
     free(guest);
@@ -48,7 +49,11 @@ static hl_status load(hl_guest *guest, const uint8_t *file, size_t size, hl_erro
         return status;
     status = elf_fill(&guest->image, file, size, memory, err);
     sealed = os_share_seal(&guest->contents, memory, status ? NULL : err);
-    return status ? status : sealed ? sealed : index_exports(guest, err);
+    if (!status)
+        status = sealed;
+    if (!status)
+        status = os_share_map(&guest->bytes, &guest->contents, err);
+    return status ? status : index_exports(guest, err);
 }
 
 static hl_status open_private(hl_guest **out, const uint8_t *file, size_t size, hl_error *err)
@@ -181,7 +186,7 @@ hl_status guest_shape(const struct shape **out, const hl_guest *guest, const str
     lock_take(&mine->lock);
     shape = take_shape(mine, sizes);
     if (!shape)
-        status = shape_create(&shape, &guest->image, sizes, err);
+        status = shape_create(&shape, &guest->image, &guest->contents, guest->bytes, sizes, err);
     if (!status) {
         shape->users++;
         shape->next = mine->shapes;
@@ -191,6 +196,13 @@ hl_status guest_shape(const struct shape **out, const hl_guest *guest, const str
     lock_drop(&mine->lock);
     *out = shape;
     return status;
+}
+
+void guest_shape_use(const hl_guest *guest, const struct shape *shape)
+{
+    lock_take(&shared(guest)->lock);
+    ((struct shape *)(uintptr_t)shape)->users++;
+    lock_drop(&shared(guest)->lock);
 }
 
 void guest_shape_done(const hl_guest *guest, const struct shape *shape)

@@ -14,6 +14,7 @@ struct hl_guest {
     atomic_uint references;
     struct image image;
     os_share contents;    /* image.span bytes, relocated, sealed */
+    const uint8_t *bytes; /* the same, readable */
     struct names exports; /* positions in image.exports by name */
     struct lock lock;     /* of shapes */
     struct shape *shapes; /* the last used one first */
@@ -23,5 +24,7 @@ struct hl_guest {
  * kept; give each one back while its guest is retained. */
 hl_status guest_shape(const struct shape **out, const hl_guest *guest, const struct sizes *sizes,
                       hl_error *err);
+/* One more user of a shape in use. */
+void guest_shape_use(const hl_guest *guest, const struct shape *shape);
 void guest_shape_done(const hl_guest *guest, const struct shape *shape);
 #endif

@@ -286,7 +286,6 @@ static hl_status parse(struct hl_signature *out, const struct message *message, 
 static hl_status add_export(hl_sandbox *box, const struct message *message, hl_error *err)
 {
     const char *name = message->values[0].as.str;
-    struct image_function *added, *to;
     struct hl_signature signature;
     hl_status status = parse(&signature, message, err);
 
@@ -300,18 +299,9 @@ static hl_status add_export(hl_sandbox *box, const struct message *message, hl_e
     if (sandbox_export_count(box) >= HL_FUNCTIONS_MAX)
         return error_set(err, HL_E_INVALID, "export %s: more than %u functions", name,
                          HL_FUNCTIONS_MAX);
-    added = realloc(box->added, (box->added_count + 1) * sizeof *added);
-    if (!added)
-        return error_set(err, HL_E_MEMORY, "export %s: no memory", name);
-    box->added = added;
-    to = &added[box->added_count];
-    to->name = strdup(name);
-    if (!to->name)
-        return error_set(err, HL_E_MEMORY, "export %s: no memory", name);
-    to->signature = signature;
-    hl__signature_text(to->signature_text, &signature);
-    box->added_count++;
-    return HL_OK;
+    return added_append(&box->exports_added, name, &signature)
+               ? HL_OK
+               : error_set(err, HL_E_MEMORY, "export %s: no memory", name);
 }
 
 hl_status hostcall_export(hl_sandbox *box, const struct message *message, hl_error *err)
@@ -348,9 +338,10 @@ static hl_status add_import(hl_sandbox *box, const struct message *message, hl_e
         return error_set(err, HL_E_INVALID, "import %s: more than %u functions", name,
                          HL_FUNCTIONS_MAX);
     imports = realloc(box->imports, (box->import_count + 1) * sizeof *imports);
-    if (!imports)
+    if (imports)
+        box->imports = imports;
+    if (!imports || !added_append(&box->imports_added, name, &signature))
         return error_set(err, HL_E_MEMORY, "import %s: no memory", name);
-    box->imports = imports;
     imports[box->import_count++] = function;
     return HL_OK;
 }

@@ -8,6 +8,9 @@
 #include "../shared/abi.h"
 #include "../shared/utf8.h"
 #include "error.h"
+#include "os/lock.h"
+
+static _Atomic uint64_t last_id;
 
 static void host_free(hl_host *host)
 {
@@ -92,6 +95,7 @@ hl_status hl_host_create(hl_host **out, const hl_host_function fns[], size_t cou
     if (!host)
         return error_set(err, HL_E_MEMORY, "no memory for a host table");
     atomic_init(&host->references, 1);
+    host->id = atomic_fetch_add(&last_id, 1) + 1;
     host->functions = calloc(count + 1, sizeof *host->functions);
     if (!host->functions || !names_create(&host->names, (uint32_t)count + 1))
         status = error_set(err, HL_E_MEMORY, "no memory for %zu host functions", count);
@@ -105,6 +109,21 @@ hl_status hl_host_create(hl_host **out, const hl_host_function fns[], size_t cou
     }
     *out = host;
     return error_none(err);
+}
+
+hl_status host_default(const hl_host **out, hl_error *err)
+{
+    static struct lock lock;
+    static hl_host *made;
+    hl_status status = HL_OK;
+
+    lock_take(&lock);
+    if (!made)
+        status = hl_host_create(&made, NULL, 0, err);
+    hl_host_retain(made);
+    *out = made;
+    lock_drop(&lock);
+    return status;
 }
 
 void hl_host_retain(const hl_host *host)

@@ -18,10 +18,14 @@ struct host_function {
 
 struct hl_host {
     atomic_uint references;
+    uint64_t id; /* of this table alone in this process; not 0 */
     struct host_function *functions;
     uint32_t count;
     struct names names;
 };
+
+/* The table that offers HostPrint alone, retained: one for all. */
+hl_status host_default(const hl_host **out, hl_error *err);
 
 /* NULL if there is none of this name. */
 const struct host_function *host_find(const hl_host *host, const char *name);

@@ -21,11 +21,13 @@ static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
                       const hl_value values[], uint32_t count, const char *what, hl_error *err)
 {
     const uint64_t size = hl__wire_size(values, count);
-    const uint64_t room = box->memory.layout->areas[AREA_REQUESTS].size;
-    uint8_t *at = memory_at(&box->memory, AREA_REQUESTS, offset, size);
+    const uint64_t room = box->vm->memory.layout->areas[AREA_REQUESTS].size;
+    uint8_t *at = memory_at(&box->vm->memory, AREA_REQUESTS, offset, size);
 
     if (!at)
         return message_too_large(err, what, size, offset < room ? room - offset : 0);
+    if (offset + size > box->vm->requests_end)
+        box->vm->requests_end = offset + size;
     head->depth = box->depth;
     hl__wire_write(at, head, values, count, size);
     head->size = size;
@@ -69,13 +71,13 @@ hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *p
                           hl_error *err)
 {
     const uint64_t at = current(box)->reply_at;
-    const uint64_t room = box->memory.layout->areas[AREA_REPLIES].size;
+    const uint64_t room = box->vm->memory.layout->areas[AREA_REPLIES].size;
     struct hl_slot slots[HL_VALUES_MAX];
     struct hl_frame *head = &out->head;
     uint64_t start;
     const char *wrong;
 
-    if (!memory_copy_in(head, &box->memory, AREA_REPLIES, at, sizeof *head))
+    if (!memory_copy_in(head, &box->vm->memory, AREA_REPLIES, at, sizeof *head))
         return broken(err, "no room for a frame is left in its buffer");
     wrong = hl__wire_check_head(head, room - at);
     if (wrong)
@@ -86,7 +88,8 @@ hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *p
                          box->depth);
     start = hl__wire_payload(head->count);
     if (head->count)
-        memory_copy_in(slots, &box->memory, AREA_REPLIES, at + sizeof *head, start - sizeof *head);
+        memory_copy_in(slots, &box->vm->memory, AREA_REPLIES, at + sizeof *head,
+                       start - sizeof *head);
     wrong = hl__wire_check_slots(head, slots);
     if (wrong)
         return broken(err, wrong);
@@ -94,7 +97,8 @@ hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *p
         if (!buffer_room(payload, head->size - start))
             return error_set(err, HL_E_MEMORY, "no memory for a message of %llu bytes",
                              (unsigned long long)head->size);
-        memory_copy_in(payload->data, &box->memory, AREA_REPLIES, at + start, head->size - start);
+        memory_copy_in(payload->data, &box->vm->memory, AREA_REPLIES, at + start,
+                       head->size - start);
         wrong = hl__wire_check_payload(head, slots, payload->data);
         if (wrong)
             return broken(err, wrong);

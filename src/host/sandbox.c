@@ -5,48 +5,60 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/x86_64/system.h"
+#include "cache.h"
 #include "call.h"
 #include "config.h"
 #include "error.h"
+#include "snapshot.h"
 
 /* ---- What the host keeps for a sandbox ------------------------------------------ */
 
-/* Binds the declared imports to the host's functions. */
-static hl_status bind_imports(hl_sandbox *box, hl_error *err)
+static hl_status bind(const struct host_function **out, const hl_host *host,
+                      const struct image_function *wanted, hl_error *err)
+{
+    char text[HL_SIGNATURE_TEXT_MAX];
+
+    *out = host_find(host, wanted->name);
+    if (!*out)
+        return error_set(err, HL_E_MISMATCH,
+                         "the guest imports %s: %s, which the host does not offer", wanted->name,
+                         wanted->signature_text);
+    if (hl__signature_equal(&wanted->signature, &(*out)->signature))
+        return HL_OK;
+    hl__signature_text(text, &(*out)->signature);
+    return error_set(err, HL_E_MISMATCH, "%s: the guest imports %s, the host offers %s",
+                     wanted->name, wanted->signature_text, text);
+}
+
+hl_status sandbox_bind(const struct host_function ***out, const hl_sandbox *box,
+                       const struct added_list *added, hl_error *err)
 {
     const struct image *image = &box->guest->image;
-    const struct image_function *wanted;
-    const struct host_function *found;
-    char text[HL_SIGNATURE_TEXT_MAX];
+    const uint32_t more = added ? added->count : 0;
+    const struct host_function **imports = calloc(image->import_count + more + 1u, sizeof *imports);
+    hl_status status = HL_OK;
     uint32_t i;
 
-    box->imports = calloc(image->import_count + 1u, sizeof *box->imports);
-    if (!box->imports)
+    *out = NULL;
+    if (!imports)
         return error_set(err, HL_E_MEMORY, "no memory for %u imports", image->import_count);
-    for (i = 0; i < image->import_count; i++) {
-        wanted = &image->imports[i];
-        found = host_find(box->host, wanted->name);
-        if (!found)
-            return error_set(err, HL_E_MISMATCH,
-                             "the guest imports %s: %s, which the host does not offer",
-                             wanted->name, wanted->signature_text);
-        if (!hl__signature_equal(&wanted->signature, &found->signature)) {
-            hl__signature_text(text, &found->signature);
-            return error_set(err, HL_E_MISMATCH, "%s: the guest imports %s, the host offers %s",
-                             wanted->name, wanted->signature_text, text);
-        }
-        box->imports[i] = found;
-    }
-    box->import_count = image->import_count;
-    return HL_OK;
+    for (i = 0; !status && i < image->import_count; i++)
+        status = bind(&imports[i], box->host, &image->imports[i], err);
+    for (i = 0; !status && i < more; i++)
+        status = bind(&imports[image->import_count + i], box->host, &added->items[i]->function,
+                      err);
+    if (status)
+        free(imports);
+    else
+        *out = imports;
+    return status;
 }
 
 static hl_status take_interrupt(hl_sandbox *box, const hl_config *config, hl_error *err)
 {
     hl_interrupt *given = (hl_interrupt *)(uintptr_t)config->interrupt;
 
-    if (given && !interrupt_claim(given, box->hv))
+    if (given && !interrupt_claim(given, box->kind.hv))
         return error_set(err, HL_E_INVALID, "hl_config.interrupt serves another sandbox already");
     if (given) {
         hl_interrupt_retain(given);
@@ -54,7 +66,7 @@ static hl_status take_interrupt(hl_sandbox *box, const hl_config *config, hl_err
     } else {
         if (hl_interrupt_create(&box->stop, err))
             return HL_E_MEMORY;
-        interrupt_claim(box->stop, box->hv);
+        interrupt_claim(box->stop, box->kind.hv);
     }
     box->deadline.stop = box->stop;
     return deadline_set(&box->deadline, config->deadline_us, err);
@@ -62,118 +74,181 @@ static hl_status take_interrupt(hl_sandbox *box, const hl_config *config, hl_err
 
 static hl_status retain_host(hl_sandbox *box, const hl_host *host, hl_error *err)
 {
-    hl_host *own;
-    hl_status status;
+    if (!host)
+        return host_default(&box->host, err);
+    hl_host_retain(host);
+    box->host = host;
+    return HL_OK;
+}
 
-    if (host) {
-        hl_host_retain(host);
-        box->host = host;
-        return HL_OK;
-    }
-    status = hl_host_create(&own, NULL, 0, err);
-    box->host = own;
+hl_status sandbox_renew(hl_sandbox *box, hl_error *err)
+{
+    uint64_t random[1 + sizeof box->seed / sizeof *box->seed];
+    hl_status status = os_random(random, sizeof random, err);
+
+    box->generation = random[0] | 1; /* 0 stands for none */
+    memcpy(box->seed, random + 1, sizeof box->seed);
     return status;
 }
 
-static hl_status renew_identity(hl_sandbox *box, hl_error *err)
+static hl_status take_tables(hl_sandbox *box, const struct origin *origin, hl_error *err)
 {
-    hl_status status = os_random(&box->generation, sizeof box->generation, err);
+    hl_status status = sandbox_bind(&box->imports, box, origin->imports, err);
 
-    box->generation |= 1; /* 0 stands for none */
-    return status ? status : os_random(box->seed, sizeof box->seed, err);
+    if (status)
+        return status;
+    box->import_count = box->guest->image.import_count;
+    if (!origin->imports)
+        return HL_OK;
+    box->import_count += origin->imports->count;
+    return added_copy(&box->imports_added, origin->imports) &&
+                   added_copy(&box->exports_added, origin->exports)
+               ? HL_OK
+               : error_set(err, HL_E_MEMORY, "no memory for run-time imports and exports");
 }
 
-static hl_status prepare(hl_sandbox *box, const hl_guest *guest, const hl_host *host,
-                         const hl_config *config, hl_error *err)
+static void take_config(hl_sandbox *box, const hl_config *config)
 {
-    const struct sizes sizes = config_sizes(config);
-    hl_status status;
-
     box->user = config->user;
     box->log = config->log;
     box->log_user = config->log_user;
     box->log_level = config->log_level;
-    hl_guest_retain(guest);
-    box->guest = guest;
-    box->level_count = config->call_depth;
+    box->level_count = (uint32_t)box->shape->sizes.call_depth;
+    box->no_reuse = config->no_reuse;
+    vm_kind_set_domain(&box->kind, config->trust_domain, box->host->id);
+}
+
+/* The shape is in use already, by this sandbox. */
+static hl_status prepare(hl_sandbox *box, const struct origin *origin, const hl_host *host,
+                         const hl_config *config, hl_error *err)
+{
+    hl_status status = retain_host(box, host, err);
+
+    if (!status)
+        status = box->kind.hv->claim(config->interrupt_signal, err);
+    if (status)
+        return status;
+    take_config(box, config);
     box->levels = calloc(box->level_count, sizeof *box->levels);
     if (!box->levels)
         return error_set(err, HL_E_MEMORY, "no memory for %u levels", box->level_count);
-    status = guest_shape(&box->shape, guest, &sizes, err);
+    status = take_tables(box, origin, err);
     if (!status)
-        status = retain_host(box, host, err);
-    if (!status)
-        status = bind_imports(box, err);
-    if (!status)
-        status = renew_identity(box, err);
+        status = sandbox_renew(box, err);
     return status ? status : take_interrupt(box, config, err);
 }
 
 /* ---- Its VM ---------------------------------------------------------------------- */
 
-static hl_status make_vm(hl_sandbox *box, const hl_config *config, hl_error *err)
+hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl_error *err)
 {
-    const struct layout *layout = &box->shape->layout;
-    const struct hv_view views[] = {
-        {&box->shape->system, 0, SYSTEM_SIZE},
-        {&box->guest->contents, layout->image_gpa, box->guest->image.span},
-    };
-    struct x86_state state;
-    struct hv_setup setup = {
-        .memory_size = layout->memory_size,
-        .views = views,
-        .view_count = 2,
-        .state = &state,
-        .avx = config->avx,
-        .signal = config->interrupt_signal,
-    };
     hl_status status;
 
-    x86_state_init(&state, config->avx, x86_vendor_intel());
-    status = box->hv->create(&box->vm, &setup, err);
+    if (!box->vm && !box->no_reuse)
+        box->vm = cache_take(&box->kind, origin->content, origin->lineage);
+    if (box->vm) {
+        status = vm_restore(box->vm, origin->content, &origin->park, origin->lineage, err);
+        if (!status)
+            goto placed;
+        vm_destroy(box->vm);
+        box->vm = NULL;
+    }
+    status = vm_create(&box->vm, &box->kind, box->guest, origin->content, err);
+    if (!status)
+        status = vm_restore(box->vm, origin->content, &origin->park, origin->lineage, err);
     if (status)
         return status;
-    box->memory = (struct memory){box->hv->memory(box->vm), layout};
-    if (config->init_size)
-        memcpy(memory_at(&box->memory, AREA_INIT, 0, config->init_size), config->init_data,
-               config->init_size);
-    box->hv->attach(box->vm);
-    interrupt_publish(box->stop, box->vm);
+placed:
+    box->lineage = origin->lineage;
+    interrupt_publish(box->stop, box->vm->machine);
     return HL_OK;
 }
 
+static void write_init_data(hl_sandbox *box, const hl_config *config)
+{
+    if (!config->init_size)
+        return;
+    memcpy(memory_at(&box->vm->memory, AREA_INIT, 0, config->init_size), config->init_data,
+           config->init_size);
+    vm_wrote(box->vm, AREA_INIT, 0, config->init_size);
+}
+
 /* From here on the stop handle and the deadline work. */
-static hl_status start(hl_sandbox *box, const hl_config *config, hl_error *err)
+static hl_status start(hl_sandbox *box, const struct origin *origin, const hl_config *config,
+                       hl_error *err)
 {
     hl_status status;
 
     box->initialising = true;
     atomic_store(&box->state, HL_RUNNING);
     call_begin(box);
-    status = make_vm(box, config, err);
-    if (!status)
+    status = sandbox_place(box, origin, err);
+    if (!status) {
+        box->kind.hv->attach(box->vm->machine);
+        write_init_data(box, config);
         status = call_init(box, err);
+    }
     status = call_end(box, status, err);
     box->initialising = false;
     return status;
 }
 
+static hl_sandbox *make(const struct hv_ops *hv, const hl_guest *guest, const struct shape *shape,
+                        bool avx)
+{
+    hl_sandbox *box = calloc(1, sizeof *box);
+
+    if (!box)
+        return NULL;
+    hl_guest_retain(guest);
+    box->guest = guest;
+    box->shape = shape;
+    box->kind = (struct vm_kind){.hv = hv, .shape = shape, .avx = avx};
+    return box;
+}
+
+/* ---- From an image ------------------------------------------------------------------ */
+
+/* Names what one create begins, so that nobody else's guest code is taken for it. */
+static uint64_t new_lineage(void)
+{
+    static _Atomic uint64_t last;
+
+    return atomic_fetch_add(&last, 1) + 1;
+}
+
+static hl_status create(hl_sandbox *box, const hl_host *host, const hl_config *config,
+                        hl_error *err)
+{
+    const struct origin origin = {.content = box->shape->start,
+                                  .park = {box->shape->start_rsp, HL_BOOT},
+                                  .lineage = new_lineage()};
+    hl_status status = prepare(box, &origin, host, config, err);
+
+    return status ? status : start(box, &origin, config, err);
+}
+
 hl_status sandbox_create_on(hl_sandbox **out, const struct hv_ops *hv, const hl_guest *guest,
                             const hl_host *host, const hl_config *given, hl_error *err)
 {
+    const struct shape *shape;
+    struct sizes sizes;
     hl_sandbox *box;
     hl_config config;
     hl_status status = config_complete(&config, given, err);
 
     if (status)
         return status;
-    box = calloc(1, sizeof *box);
-    if (!box)
+    sizes = config_sizes(&config);
+    status = guest_shape(&shape, guest, &sizes, err);
+    if (status)
+        return status;
+    box = make(hv, guest, shape, config.avx);
+    if (!box) {
+        guest_shape_done(guest, shape);
         return error_set(err, HL_E_MEMORY, "no memory for a sandbox");
-    box->hv = hv;
-    status = prepare(box, guest, host, &config, err);
-    if (!status)
-        status = start(box, &config, err);
+    }
+    status = create(box, host, &config, err);
     if (status) {
         sandbox_free(box);
         return status;
@@ -202,20 +277,63 @@ hl_status hl_sandbox_create(hl_sandbox **out, const hl_guest *guest, const hl_ho
     return sandbox_create_on(out, hv, guest, host, config, err);
 }
 
+/* ---- From a snapshot ------------------------------------------------------------------ */
+
+static hl_status clone(hl_sandbox *box, const hl_snapshot *snapshot, const hl_host *host,
+                       const hl_config *config, hl_error *err)
+{
+    const struct origin origin = snapshot_origin(snapshot);
+    hl_status status = prepare(box, &origin, host, config, err);
+
+    return status ? status : sandbox_place(box, &origin, err);
+}
+
+hl_status hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot, const hl_host *host,
+                                 const hl_config *given, hl_error *err)
+{
+    hl_sandbox *box;
+    hl_config config;
+    hl_status status;
+
+    if (!out)
+        return error_set(err, HL_E_INVALID, "hl_sandbox_create_from: out is NULL");
+    *out = NULL;
+    if (!snapshot)
+        return error_set(err, HL_E_INVALID, "hl_sandbox_create_from: snapshot is NULL");
+    status = config_from_shape(&config, given, &snapshot->kind.shape->sizes, snapshot->kind.avx,
+                               err);
+    if (status)
+        return status;
+    if (config.hypervisor && config.hypervisor != snapshot->kind.hv->id)
+        return error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u, the snapshot is of %u",
+                         config.hypervisor, snapshot->kind.hv->id);
+    guest_shape_use(snapshot->guest, snapshot->kind.shape);
+    box = make(snapshot->kind.hv, snapshot->guest, snapshot->kind.shape, snapshot->kind.avx);
+    if (!box) {
+        guest_shape_done(snapshot->guest, snapshot->kind.shape);
+        return error_set(err, HL_E_MEMORY, "no memory for a sandbox");
+    }
+    status = clone(box, snapshot, host, &config, err);
+    if (status) {
+        sandbox_free(box);
+        return status;
+    }
+    *out = box;
+    return error_none(err);
+}
+
 /* ---- The end ---------------------------------------------------------------------- */
 
 static void free_functions(hl_sandbox *box)
 {
     struct hl_function *next;
-    uint32_t i;
 
     for (; box->found; box->found = next) {
         next = box->found->next;
         free(box->found);
     }
-    for (i = 0; i < box->added_count; i++)
-        free((char *)(uintptr_t)box->added[i].name);
-    free(box->added);
+    added_free(&box->exports_added);
+    added_free(&box->imports_added);
     free(box->imports);
 }
 
@@ -226,14 +344,15 @@ void sandbox_free(hl_sandbox *box)
     deadline_remove(&box->deadline);
     if (box->stop)
         interrupt_disclaim(box->stop);
-    if (box->vm)
-        box->hv->destroy(box->vm);
+    if (box->vm && box->no_reuse)
+        vm_destroy(box->vm);
+    else if (box->vm)
+        cache_put(box->vm);
     for (i = 0; box->levels && i < box->level_count; i++)
         buffer_free(&box->levels[i].payload);
     free(box->levels);
     free_functions(box);
-    if (box->shape)
-        guest_shape_done(box->guest, box->shape);
+    guest_shape_done(box->guest, box->shape);
     hl_interrupt_release(box->stop);
     hl_host_release(box->host);
     hl_guest_release(box->guest);
@@ -268,7 +387,7 @@ const struct image_function *sandbox_export_at(const hl_sandbox *box, uint32_t i
     if (index < image->export_count)
         return &image->exports[index];
     index -= image->export_count;
-    return index < box->added_count ? &box->added[index] : NULL;
+    return index < box->exports_added.count ? &box->exports_added.items[index]->function : NULL;
 }
 
 uint32_t sandbox_export_find(const hl_sandbox *box, const char *name)
@@ -277,8 +396,8 @@ uint32_t sandbox_export_find(const hl_sandbox *box, const char *name)
 
     if (index != NAMES_NONE)
         return index;
-    for (i = 0; i < box->added_count; i++)
-        if (!strcmp(box->added[i].name, name))
+    for (i = 0; i < box->exports_added.count; i++)
+        if (!strcmp(box->exports_added.items[i]->name, name))
             return box->guest->image.export_count + i;
     return NAMES_NONE;
 }
@@ -318,7 +437,7 @@ hl_state hl_sandbox_state(const hl_sandbox *box)
 
 hl_hypervisor hl_sandbox_hypervisor(const hl_sandbox *box)
 {
-    return box->hv->id;
+    return box->kind.hv->id;
 }
 
 void *hl_sandbox_user(const hl_sandbox *box)

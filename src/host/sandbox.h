@@ -5,13 +5,13 @@
 
 #include <stdatomic.h>
 
+#include "added.h"
 #include "buffer.h"
 #include "deadline.h"
 #include "guest.h"
 #include "hosttable.h"
-#include "hv/hv.h"
 #include "interrupt.h"
-#include "memory.h"
+#include "vm.h"
 
 struct level {             /* a call in progress, or the last at its depth */
     uint64_t request_end;  /* where the next frame to the guest goes */
@@ -34,9 +34,10 @@ struct log_budget {
 };
 
 struct hl_sandbox {
-    const struct hv_ops *hv;
-    struct hv_vm *vm;
-    struct memory memory;
+    struct vm *vm;
+    struct vm_kind kind; /* of vm */
+    uint64_t lineage;    /* of its code and data, from a create on */
+    bool no_reuse;       /* its VM comes from nobody and goes to nobody */
     const hl_guest *guest;
     const hl_host *host;
     const struct shape *shape;
@@ -55,9 +56,8 @@ struct hl_sandbox {
 
     const struct host_function **imports; /* by the index the guest uses */
     uint32_t import_count;
-    struct image_function *added; /* run-time exports, after the static ones */
-    uint32_t added_count;
-    struct hl_function *found; /* handles given out */
+    struct added_list exports_added, imports_added; /* after the image's own */
+    struct hl_function *found;                      /* handles given out */
 
     uint64_t generation;
     uint64_t seed[3]; /* for the next request; zero once sent */
@@ -73,12 +73,27 @@ hl_status sandbox_create_on(hl_sandbox **out, const struct hv_ops *hv, const hl_
                             const hl_host *host, const hl_config *config, hl_error *err);
 void sandbox_free(hl_sandbox *box);
 
+/* What a sandbox starts from, or goes back to. */
+struct origin {
+    const struct content *content;
+    struct vm_park park;
+    uint64_t lineage;
+    const struct added_list *exports, *imports; /* NULL: none */
+};
+/* The host functions that the guest's imports will mean: *out is malloc'd. */
+hl_status sandbox_bind(const struct host_function ***out, const hl_sandbox *box,
+                       const struct added_list *added, hl_error *err);
+/* Puts its VM, or another one if it has none that can be healed, there. */
+hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl_error *err);
+/* A seed and a generation that no other sandbox has. */
+hl_status sandbox_renew(hl_sandbox *box, hl_error *err);
+
 /* Marks it POISONED for the reason in why; the first reason stays. */
 hl_status sandbox_poison(hl_sandbox *box, const hl_error *why);
 
 static inline uint32_t sandbox_export_count(const hl_sandbox *box)
 {
-    return box->guest->image.export_count + box->added_count;
+    return box->guest->image.export_count + box->exports_added.count;
 }
 /* The function at this position; NULL past the end. */
 const struct image_function *sandbox_export_at(const hl_sandbox *box, uint32_t index);

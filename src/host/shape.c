@@ -7,6 +7,7 @@
 
 #include "arch/x86_64/system.h"
 #include "error.h"
+#include "pages.h"
 
 static void write_boot(uint8_t *at, const struct image *image, const struct shape *shape)
 {
@@ -51,8 +52,39 @@ static bool map_all(struct system_tables *tables, const struct image *image,
     return fits;
 }
 
-hl_status shape_create(struct shape **out, const struct image *image, const struct sizes *sizes,
-                       hl_error *err)
+/* What lies on the stack of a guest that the gate will start. */
+static hl_status write_start(struct shape *shape, const struct image *image,
+                             const os_share *contents, const uint8_t *bytes, hl_error *err)
+{
+    const struct hl_area *stack = &shape->layout.areas[AREA_STACK];
+    const uint64_t end = stack->address + stack->size;
+    const struct gate_frame frame = {
+        .mxcsr = GATE_MXCSR_INIT, .x87_control = GATE_X87_INIT, .rip = image->entry};
+    struct content_page page = {layout_gpa(end) / HL_PAGE - 1, NULL};
+    struct content *plain;
+    hl_status status;
+    uint8_t *top;
+
+    status = content_create(&plain, contents, bytes, shape->layout.image_gpa,
+                            shape->layout.memory_size, err);
+    if (status)
+        return status;
+    top = pages_new();
+    if (!top) {
+        content_release(plain);
+        return error_set(err, HL_E_MEMORY, "no memory for a stack");
+    }
+    memset(top, 0, HL_PAGE);
+    memcpy(top + HL_PAGE - sizeof frame, &frame, sizeof frame);
+    page.bytes = top;
+    shape->start_rsp = end - sizeof frame;
+    status = content_derive(&shape->start, plain, &page, 1, err);
+    content_release(plain);
+    return status;
+}
+
+hl_status shape_create(struct shape **out, const struct image *image, const os_share *contents,
+                       const uint8_t *bytes, const struct sizes *sizes, hl_error *err)
 {
     struct shape *shape = calloc(1, sizeof *shape);
     struct system_tables tables;
@@ -77,6 +109,11 @@ hl_status shape_create(struct shape **out, const struct image *image, const stru
     if (!fits)
         status = error_set(err, HL_E_INVALID,
                            "image and sizes need more than 2 MiB of page tables");
+    shape->table_size = (uint64_t)tables.used * HL_PAGE;
+    if (!status)
+        status = os_share_map(&shape->bytes, &shape->system, err);
+    if (!status)
+        status = write_start(shape, image, contents, bytes, err);
     if (status)
         goto fail;
     *out = shape;
@@ -90,6 +127,8 @@ void shape_free(struct shape *shape)
 {
     if (!shape)
         return;
+    content_release(shape->start);
+    os_unmap(shape->bytes, shape->system.size);
     os_share_close(&shape->system);
     free(shape);
 }

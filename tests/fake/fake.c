@@ -18,6 +18,7 @@ static atomic_int alive;
 void fake_use(const struct fake_program *program)
 {
     next = program;
+    hl_cache_limit(0); /* a VM plays the program that it was made for */
 }
 
 int fake_alive(void)
@@ -27,7 +28,7 @@ int fake_alive(void)
 
 struct fake_guest *fake_of(const hl_sandbox *box)
 {
-    return &box->vm->guest;
+    return &box->vm->machine->guest;
 }
 
 /* ---- Frames ------------------------------------------------------------------------ */
@@ -187,6 +188,12 @@ static hl_status fake_probe(hl_error *err)
     return error_none(err);
 }
 
+static hl_status fake_claim(int32_t signal, hl_error *err)
+{
+    (void)signal;
+    return error_none(err);
+}
+
 static uint8_t *fake_memory(const struct hv_vm *vm)
 {
     return vm->guest.memory;
@@ -210,7 +217,7 @@ static hl_status map_memory(struct fake_guest *guest, const struct hv_setup *set
     guest->memory_size = setup->memory_size;
     status = os_commit(guest->memory, setup->memory_size, err);
     for (i = 0; !status && i < setup->view_count; i++, view++)
-        status = os_view(guest->memory + view->gpa, view->share, 0, view->size, err);
+        status = os_view(guest->memory + view->gpa, view->share, view->offset, view->size, err);
     return status;
 }
 
@@ -283,15 +290,60 @@ static void fake_settle(struct hv_vm *vm)
     atomic_store(&vm->guest.stopped, 0);
 }
 
+/* Whatever holds anything: the fake sees no store. */
+static hl_status fake_dirty(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err)
+{
+    struct fake_guest *guest = &vm->guest;
+    uint64_t i;
+
+    (void)err;
+    for (i = 0; i < guest->dirty_count; i++)
+        page(ctx, guest->dirty[i]);
+    page(ctx, (uint64_t)(guest->replies - guest->memory) / HL_PAGE);
+    return HL_OK;
+}
+
+static hl_status fake_forget(struct hv_vm *vm, hl_error *err)
+{
+    (void)err;
+    vm->guest.dirty_count = 0;
+    vm->guest.forgets++;
+    return HL_OK;
+}
+
+static uint64_t fake_stack(const struct hv_vm *vm)
+{
+    return vm->guest.reset.rsp;
+}
+
+static hl_status fake_scrub(struct hv_vm *vm, hl_error *err)
+{
+    (void)err;
+    vm->guest.scrubs++;
+    return HL_OK;
+}
+
+void fake_wrote(struct fake_guest *guest, uint64_t page)
+{
+    if (guest->dirty_count == FAKE_DIRTY)
+        FAIL("more than %d pages written", FAKE_DIRTY);
+    guest->dirty[guest->dirty_count++] = page;
+}
+
 const struct hv_ops hv_fake = {
     .name = "fake",
     .id = HL_HYPERVISOR_ANY,
     .probe = fake_probe,
+    .claim = fake_claim,
     .create = fake_create_vm,
     .memory = fake_memory,
     .attach = fake_attach,
     .run = fake_run,
     .stop = fake_stop,
     .settle = fake_settle,
+    .dirty = fake_dirty,
+    .forget = fake_forget,
+    .stack = fake_stack,
+    .scrub = fake_scrub,
     .destroy = fake_destroy,
 };

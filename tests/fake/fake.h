@@ -32,7 +32,7 @@ struct fake_program { /* outlives its sandboxes */
     void *user;
 };
 
-enum { FAKE_DEPTH = 66 };
+enum { FAKE_DEPTH = 66, FAKE_DIRTY = 4096 };
 
 struct fake_level {
     uint64_t request_at, request_size; /* of the request served, in the requests buffer */
@@ -60,6 +60,9 @@ struct fake_guest {
     _Atomic uint32_t stopped; /* from stop to settle */
     _Atomic uint32_t stops;   /* so far */
     uintptr_t thread;         /* that attached last */
+
+    uint64_t dirty[FAKE_DIRTY], dirty_count; /* pages written, by number */
+    uint32_t forgets, scrubs;
 };
 
 /* A sandbox that runs the program on hv_fake. */
@@ -89,6 +92,9 @@ hl_status fake_call(struct fake_guest *guest, uint32_t import, const hl_value va
 
 /* Where the frames of the current depth go, for frames made by hand. */
 uint8_t *fake_reply(struct fake_guest *guest);
+
+/* The guest has written to this page; frames need not be told. */
+void fake_wrote(struct fake_guest *guest, uint64_t page);
 
 /* Sleeps, as a guest that never exits, until it is stopped. */
 hl_status fake_spin(struct fake_guest *guest, struct hv_exit *exit);

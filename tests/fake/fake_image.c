@@ -76,6 +76,7 @@ hl_guest *fake_image(const struct fake_program *program)
     fill_tables(&guest->image, program);
     CHECK_INT(os_share_create(&guest->contents, &memory, guest->image.span, NULL), HL_OK);
     CHECK_INT(os_share_seal(&guest->contents, memory, NULL), HL_OK);
+    CHECK_INT(os_share_map(&guest->bytes, &guest->contents, NULL), HL_OK);
     CHECK(names_create(&guest->exports, guest->image.export_count));
     for (i = 0; i < guest->image.export_count; i++)
         if (*guest->image.exports[i].name)

@@ -67,12 +67,13 @@ static void leaves(const struct kvm_cpuid_list *list, bool avx)
 
     for (i = 0; i < list->nent; i++) {
         function = list->entries[i].function;
-        CHECK(function == 0 || function == 1 || function == 7 || (function == 0xd && avx) ||
+        CHECK(function == 0 || function == 1 || function == 7 || function == 0xd ||
               function == 0x80000000 || function == 0x80000001 || function == 0x80000008);
     }
     CHECK_INT(leaf(list, 0, 0)->eax, 0xd);
     CHECK_INT(leaf(list, 0x80000000, 0)->eax, 0x80000008);
-    CHECK(!!leaf(list, 0xd, 0) == avx && !!leaf(list, 0xd, 2) == avx);
+    CHECK(leaf(list, 0xd, 0) && leaf(list, 0xd, 1) && !!leaf(list, 0xd, 2) == avx);
+    CHECK_INT(leaf(list, 0xd, 0)->eax, avx ? 7 : 3); /* what XCR0 can hold */
     CHECK(!leaf(list, 0xd, 3) && !leaf(list, 7, 1));
 }
 
@@ -139,7 +140,7 @@ static void avx_bits(const struct kvm_cpuid_list *list, bool avx)
     CHECK_INT(!!(one->ecx & BIT(28)), avx);          /* AVX */
     CHECK_INT(!!(one->ecx & BIT(12)), avx);          /* FMA */
     CHECK_INT(!!(one->ecx & BIT(29)), avx);          /* F16C */
-    CHECK_INT(!!(one->ecx & BIT(26)), avx);          /* XSAVE */
+    CHECK(one->ecx & BIT(26));                       /* XSAVE stays: the gate needs it */
     CHECK_INT(!!(seven->ebx & BIT(5)), avx);         /* AVX2 */
     CHECK_INT(!!(extended->ecx & BIT(11)), avx);     /* XOP */
     CHECK_INT(!!(extended->ecx & BIT(16)), avx);     /* FMA4 */

@@ -387,9 +387,19 @@ TEST(init_starts_at_the_entry_point)
     hl_sandbox *box = box_with(&program, &door);
     const struct fake_guest *guest = fake_of(box);
 
-    CHECK_INT(guest->reset.rip, HL_SLIDE);
-    CHECK_INT(guest->reset.rsp, guest->boot.stack + guest->boot.stack_size);
-    CHECK_INT(guest->reset.rsp % 16, 0);
+    const uint64_t end = guest->boot.stack + guest->boot.stack_size;
+    struct gate_frame frame;
+
+    /* Through the gate's scrub, which takes the rest from the stack. */
+    memcpy(&frame, guest->memory + layout_gpa(end) - sizeof frame, sizeof frame);
+    CHECK_INT(guest->reset.rip, system_scrub_entry());
+    CHECK_INT(guest->reset.rsp, end - sizeof frame);
+    CHECK_INT(end % 16, 0);
+    CHECK_INT(frame.rip, HL_SLIDE);
+    CHECK_INT(frame.mxcsr, 0x1f80);
+    CHECK_INT(frame.x87_control, 0x37f);
+    CHECK(!frame.fs_base && !frame.gs_base && !frame.rbx && !frame.rbp && !frame.r12 &&
+          !frame.r13 && !frame.r14 && !frame.r15);
     CHECK_INT(guest->reset.rdi, HL_BOOT);
     CHECK_INT(guest->reset.rflags, 0x202);
     hl_sandbox_destroy(box);

@@ -95,7 +95,7 @@ static void expect_refused(enum hl_kind kind, hl_value name, const char *signatu
     CHECK_INT(question.answer.kind, HL_KIND_FAIL);
     CHECK_INT(question.answer.index, -status);
     CHECK_STR(question.text, text);
-    CHECK_INT(box->added_count, 0);
+    CHECK_INT(box->exports_added.count, 0);
     CHECK_INT(box->import_count, 0);
     CHECK(!hl_sandbox_export(&symbol, box, 2));
     CHECK_INT(hl_sandbox_state(box), HL_READY);

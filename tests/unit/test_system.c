@@ -18,6 +18,8 @@
 struct subject {
     struct image image;
     struct sizes sizes;
+    os_share contents;
+    const uint8_t *bytes;
     struct shape *shape;
     uint8_t *system; /* a view of the template */
 };
@@ -41,10 +43,14 @@ static struct image image_at(uint64_t base)
 static void build(struct subject *subject, const struct image *image, const struct sizes *sizes)
 {
     hl_error err;
+    uint8_t *bytes;
 
     subject->image = *image;
     subject->sizes = *sizes;
-    if (shape_create(&subject->shape, image, sizes, &err))
+    CHECK_INT(os_share_create(&subject->contents, &bytes, image->span, &err), HL_OK);
+    CHECK_INT(os_share_seal(&subject->contents, bytes, &err), HL_OK);
+    CHECK_INT(os_share_map(&subject->bytes, &subject->contents, &err), HL_OK);
+    if (shape_create(&subject->shape, image, &subject->contents, subject->bytes, sizes, &err))
         FAIL("%s", err.text);
     CHECK_INT(subject->shape->system.size, SYSTEM_SIZE);
     CHECK_INT(os_reserve(&subject->system, SYSTEM_SIZE, &err), HL_OK);
@@ -55,6 +61,8 @@ static void drop(struct subject *subject)
 {
     os_release(subject->system, SYSTEM_SIZE);
     shape_free(subject->shape);
+    os_unmap(subject->bytes, subject->contents.size);
+    os_share_close(&subject->contents);
 }
 
 /* ---- What should be mapped --------------------------------------------------------- */
@@ -288,7 +296,7 @@ TEST(tables_that_do_not_fit_are_refused)
     free(system);
 
     image.segments[2].size = 2 * GIB; /* no loader would let it pass */
-    CHECK_INT(shape_create(&shape, &image, &sizes, &err), HL_E_INVALID);
+    CHECK_INT(shape_create(&shape, &image, NULL, NULL, &sizes, &err), HL_E_INVALID);
     CHECK_STR(err.text, "image and sizes need more than 2 MiB of page tables");
     CHECK(!shape);
 }
@@ -429,14 +437,22 @@ TEST(vectors_report_their_number)
 
 TEST(gate)
 {
-    static const uint8_t code[] = {0xe6, PORT_GATE, 0xc3}; /* out %al, $port; ret */
     struct subject subject = usual();
     const uint8_t *at = subject.system + (HL_GATE - HL_WINDOW);
-    uint32_t i;
+    const size_t size = (size_t)(gate_end - gate_begin);
+    uint32_t i, outs = 0, mxcsr;
 
-    CHECK(!memcmp(at, code, sizeof code));
-    for (i = sizeof code; i < HL_PAGE; i++)
-        CHECK_INT(at[i], 0);
+    CHECK(size < GATE_XSAVE && GATE_XSAVE % 64 == 0);
+    CHECK(!memcmp(at, gate_begin, size));
+    for (i = 0; i + 1 < size; i++)
+        outs += at[i] == 0xe6 && at[i + 1] == PORT_GATE;
+    CHECK_INT(outs, 1);
+    /* SDM 1 13.4: a header of zeros stands for the initial state of everything */
+    memcpy(&mxcsr, at + GATE_XSAVE_MXCSR, sizeof mxcsr);
+    CHECK_INT(mxcsr, 0x1f80);
+    for (i = (uint32_t)size; i < HL_PAGE; i++)
+        if (i / 4 != GATE_XSAVE_MXCSR / 4)
+            CHECK_INT(at[i], 0);
     drop(&subject);
 }
 
@@ -473,7 +489,7 @@ TEST(template_is_sealed)
     CHECK_INT(os_reserve(&view, SYSTEM_SIZE, &err), HL_OK);
     CHECK_INT(os_view(view, &subject.shape->system, 0, SYSTEM_SIZE, &err), HL_OK);
     memset(view, 0xff, SYSTEM_SIZE); /* a guest's private copy */
-    CHECK_INT(subject.system[HL_GATE - HL_WINDOW], 0xe6);
+    CHECK_INT(subject.system[HL_GATE - HL_WINDOW], gate_begin[0]);
     os_release(view, SYSTEM_SIZE);
     drop(&subject);
 }

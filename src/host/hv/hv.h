@@ -11,10 +11,17 @@
 /* operation   KVM                              mshv                         WHP
  * probe       open, KVM_GET_API_VERSION,       open /dev/mshv               WHvGetCapability
  *             KVM_CHECK_EXTENSION
+ * claim       sigaction                        sigaction                    -
  * create      KVM_CREATE_VM, memory region,    CREATE_PARTITION,            WHvCreatePartition,
  *             KVM_CREATE_VCPU, CPUID2, SREGS,  INITIALIZE, CREATE_VP,       WHvSetupPartition,
  *             MSR filter, signal mask          SET_GUEST_MEMORY, SET_REGS   WHvMapGpaRange, VP
  * attach      thread                           thread                       -
+ * scrub       immediate_exit run, SREGS, MSRS  SET_VP_STATE, SET_REGS       SetRegisters
+ * dirty       dirty ring, or KVM_GET_DIRTY_LOG GET_GPA_ACCESS_STATES        QueryGpaRangeDirty-
+ *                                                                           Bitmap
+ * forget      KVM_RESET_DIRTY_RINGS,           the same, clearing           the same
+ *             KVM_CLEAR_DIRTY_LOG
+ * stack       sync_regs                        register page                GetRegisters
  * run         KVM_RUN, registers by sync_regs  register page, RUN_VP        SetRegisters, Run
  * stop        immediate_exit, then a signal    signal until acknowledged    CancelRun
  * settle      immediate_exit = 0               -                            stale Canceled
@@ -23,13 +30,15 @@
  * A VM has one virtual processor. One thread at a time uses it; only stop may
  * come from others. The backend owns guest memory: one contiguous range of
  * guest-physical addresses from 0, mapped readable and writable in the host.
- * Host code changes its contents, never which pages back it. */
+ * Host code changes its contents and, where the backend says `remaps`, also
+ * which pages back it: the guest sees that at once. */
 
 struct hv_vm; /* each backend's own */
 
 struct hv_view { /* guest memory that starts as a copy-on-write view */
     const os_share *share;
-    uint64_t gpa, size; /* whole pages; from the share's start */
+    uint64_t offset;    /* in the share */
+    uint64_t gpa, size; /* whole pages */
 };
 
 struct hv_setup {
@@ -38,18 +47,21 @@ struct hv_setup {
     uint32_t view_count;
     const struct x86_state *state; /* of the processor before its first entry */
     bool avx;                      /* the host's AVX state for the guest */
-    int32_t signal;                /* the application's choice; 0: the default */
 };
 
-struct hv_reset { /* registers written by an entry; all others 0 */
+struct hv_reset { /* general registers written by an entry; all others 0 */
     uint64_t rip, rsp, rdi, rflags;
 };
+
+/* A page that was written, by its guest-physical number. */
+typedef void (*hv_page_fn)(void *ctx, uint64_t page);
 
 enum hv_exit_kind {
     HV_EXIT_PORT,     /* port I/O */
     HV_EXIT_MEMORY,   /* a guest-physical address without memory */
     HV_EXIT_SHUTDOWN, /* triple fault */
     HV_EXIT_STOPPED,  /* by stop, or for no reason: then run again */
+    HV_EXIT_DIRTY,    /* no room to name more pages: dirty, forget, run again */
     HV_EXIT_OTHER     /* code says which, in the backend's numbers */
 };
 
@@ -66,9 +78,13 @@ struct hv_exit {
 struct hv_ops {
     const char *name;
     hl_hypervisor id;
+    bool remaps; /* the host may change what backs guest memory */
 
     /* HL_OK if create is likely to work; else E_NO_HYPERVISOR with the cure. */
     hl_status (*probe)(hl_error *err);
+    /* Agrees on the interrupt signal, one for the process; 0: the default, or the
+     * one in use. Before every sandbox. */
+    hl_status (*claim)(int32_t signal, hl_error *err);
     hl_status (*create)(struct hv_vm **out, const struct hv_setup *setup, hl_error *err);
     uint8_t *(*memory)(const struct hv_vm *vm);
     /* The calling thread is the one that runs from now on. Before each
@@ -82,6 +98,18 @@ struct hv_ops {
      * thread, after attach and before settle. */
     void (*stop)(struct hv_vm *vm);
     void (*settle)(struct hv_vm *vm);
+
+    /* Names every page that guest or hypervisor has written since creation or
+     * since it was last forgotten, each at least once over the calls since then. */
+    hl_status (*dirty)(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err);
+    /* From now on the pages named so far are named again when written. */
+    hl_status (*forget)(struct hv_vm *vm, hl_error *err);
+    /* RSP at the last exit. */
+    uint64_t (*stack)(const struct hv_vm *vm);
+    /* After an exit that was not the gate's, or before another lineage runs:
+     * abandons what is pending and puts everything but user-mode state and
+     * memory back to how creation left it. An error: destroy this VM. */
+    hl_status (*scrub)(struct hv_vm *vm, hl_error *err);
     void (*destroy)(struct hv_vm *vm);
 };
 
@@ -89,4 +117,5 @@ struct hv_ops {
 const struct hv_ops *hv_find(hl_hypervisor which);
 
 extern const struct hv_ops hv_kvm;
+extern const struct hv_ops hv_kvm_log; /* as on a kernel without dirty ring */
 #endif

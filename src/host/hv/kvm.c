@@ -2,7 +2,6 @@
 /* The KVM backend: one VM, one vCPU, no in-kernel devices. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,46 +11,36 @@
 #include <unistd.h>
 
 #include "../error.h"
-#include "hv.h"
+#include "kvm.h"
 #include "kvm_cpuid.h"
 #include "kvm_probe.h"
-#include "kvm_signal.h"
-
-struct hv_vm {
-    int device, vm, vcpu;
-    struct kvm_run *run;
-    size_t run_size;
-    uint8_t *memory;
-    uint64_t memory_size;
-    struct kvm_runner runner;
-};
 
 /* ---- Creating (KVM api.rst, sections 4.2, 4.7, 4.35) --------------------------- */
 
-static hl_status fail(hl_error *err, const char *what)
+hl_status kvm_fail(hl_error *err, const char *what)
 {
     return error_errno(err, errno, what);
 }
 
 static hl_status map_memory(struct hv_vm *vm, const struct hv_setup *setup, hl_error *err)
 {
-    struct kvm_userspace_memory_region region = {.memory_size = setup->memory_size};
+    struct kvm_userspace_memory_region region = {.flags = KVM_MEM_LOG_DIRTY_PAGES,
+                                                 .memory_size = setup->memory_size};
     hl_status status = os_reserve(&vm->memory, setup->memory_size, err);
     uint32_t i;
 
     if (status)
         return status;
-    vm->memory_size = setup->memory_size;
     status = os_commit(vm->memory, vm->memory_size, err);
     for (i = 0; !status && i < setup->view_count; i++)
-        status = os_view(vm->memory + setup->views[i].gpa, setup->views[i].share, 0,
-                         setup->views[i].size, err);
+        status = os_view(vm->memory + setup->views[i].gpa, setup->views[i].share,
+                         setup->views[i].offset, setup->views[i].size, err);
     if (status)
         return status;
     os_harden(vm->memory, vm->memory_size);
     region.userspace_addr = (uintptr_t)vm->memory;
     if (ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &region))
-        return fail(err, "KVM_SET_USER_MEMORY_REGION");
+        return kvm_fail(err, "KVM_SET_USER_MEMORY_REGION");
     return HL_OK;
 }
 
@@ -66,7 +55,7 @@ static hl_status filter_msrs(struct hv_vm *vm, hl_error *err)
     filter.ranges[0].flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE;
     filter.ranges[0].nmsrs = 8;
     filter.ranges[0].bitmap = none;
-    return ioctl(vm->vm, KVM_X86_SET_MSR_FILTER, &filter) ? fail(err, "KVM_X86_SET_MSR_FILTER")
+    return ioctl(vm->vm, KVM_X86_SET_MSR_FILTER, &filter) ? kvm_fail(err, "KVM_X86_SET_MSR_FILTER")
                                                           : HL_OK;
 }
 
@@ -74,8 +63,9 @@ static hl_status enforce_cpuid(struct hv_vm *vm, hl_error *err)
 {
     struct kvm_enable_cap enforce = {.cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = {1}};
 
-    return ioctl(vm->vcpu, KVM_ENABLE_CAP, &enforce) ? fail(err, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID")
-                                                     : HL_OK;
+    return ioctl(vm->vcpu, KVM_ENABLE_CAP, &enforce)
+               ? kvm_fail(err, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID")
+               : HL_OK;
 }
 
 static struct kvm_segment segment(const struct x86_segment *from)
@@ -98,11 +88,11 @@ static struct kvm_segment segment(const struct x86_segment *from)
 
 static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, hl_error *err)
 {
-    struct kvm_xcrs xcrs = {.nr_xcrs = 1};
+    struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs[0].value = state->xcr0};
     struct kvm_sregs sregs;
 
     if (ioctl(vm->vcpu, KVM_GET_SREGS, &sregs))
-        return fail(err, "KVM_GET_SREGS");
+        return kvm_fail(err, "KVM_GET_SREGS");
     sregs.cs = segment(&state->cs);
     sregs.ds = segment(&state->ds);
     sregs.es = segment(&state->es);
@@ -124,13 +114,14 @@ static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, 
     if (ioctl(vm->vcpu, KVM_SET_SREGS, &sregs))
         return errno == EINVAL ? error_set(err, HL_E_UNSUPPORTED,
                                            "KVM_SET_SREGS: refused; guests need a 64-bit "
-                                           "processor with NX and FSGSBASE")
-                               : fail(err, "KVM_SET_SREGS");
-    xcrs.xcrs[0].value = state->xcr0;
-    if (state->xcr0 != 1 && ioctl(vm->vcpu, KVM_SET_XCRS, &xcrs))
+                                           "processor with NX, FSGSBASE and XSAVE")
+                               : kvm_fail(err, "KVM_SET_SREGS");
+    if (ioctl(vm->vcpu, KVM_SET_XCRS, &xcrs))
         return errno == EINVAL ? error_set(err, HL_E_UNSUPPORTED,
                                            "hl_config.avx is 1: no AVX on this processor")
-                               : fail(err, "KVM_SET_XCRS");
+                               : kvm_fail(err, "KVM_SET_XCRS");
+    vm->sregs = sregs;
+    vm->xcr0 = state->xcr0;
     return HL_OK;
 }
 
@@ -144,7 +135,7 @@ static hl_status supported_cpuid(struct kvm_cpuid_list *out, int device, bool av
     if (atomic_load_explicit(&state[avx], memory_order_acquire) != 2) {
         out->nent = KVM_CPUID_MAX;
         if (ioctl(device, KVM_GET_SUPPORTED_CPUID, out))
-            return fail(err, "KVM_GET_SUPPORTED_CPUID");
+            return kvm_fail(err, "KVM_GET_SUPPORTED_CPUID");
         kvm_cpuid_curate(out, avx);
         if (atomic_compare_exchange_strong(&state[avx], &empty, 1)) {
             kept[avx] = *out;
@@ -168,18 +159,19 @@ static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_er
         return status;
     vm->vcpu = ioctl(vm->vm, KVM_CREATE_VCPU, 0);
     if (vm->vcpu < 0)
-        return fail(err, "KVM_CREATE_VCPU");
+        return kvm_fail(err, "KVM_CREATE_VCPU");
     if (size < (int)sizeof *vm->run)
         return error_set(err, HL_E_SYSTEM, "KVM_GET_VCPU_MMAP_SIZE: %d bytes, wanted %zu", size,
                          sizeof *vm->run);
     run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu, 0);
     if (run == MAP_FAILED)
-        return fail(err, "mapping a vCPU");
+        return kvm_fail(err, "mapping a vCPU");
     vm->run = run;
     vm->run_size = (size_t)size;
+    vm->run->kvm_valid_regs = KVM_SYNC_X86_REGS;
     madvise(run, vm->run_size, MADV_DONTFORK);
     if (ioctl(vm->vcpu, KVM_SET_CPUID2, &cpuid))
-        return fail(err, "KVM_SET_CPUID2");
+        return kvm_fail(err, "KVM_SET_CPUID2");
     status = enforce_cpuid(vm, err);
     if (!status)
         status = kvm_runner_init(&vm->runner, vm->vcpu, err);
@@ -189,7 +181,7 @@ static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_er
 static hl_status make_vm(struct hv_vm *vm, hl_error *err)
 {
     vm->vm = ioctl(vm->device, KVM_CREATE_VM, 0);
-    return vm->vm < 0 ? fail(err, "KVM_CREATE_VM") : filter_msrs(vm, err);
+    return vm->vm < 0 ? kvm_fail(err, "KVM_CREATE_VM") : filter_msrs(vm, err);
 }
 
 static void kvm_destroy(struct hv_vm *vm)
@@ -198,6 +190,7 @@ static void kvm_destroy(struct hv_vm *vm)
         return;
     if (vm->run)
         munmap(vm->run, vm->run_size);
+    kvm_dirty_free(vm);
     if (vm->vcpu >= 0)
         close(vm->vcpu);
     if (vm->vm >= 0)
@@ -208,7 +201,7 @@ static void kvm_destroy(struct hv_vm *vm)
     free(vm);
 }
 
-static hl_status kvm_create(struct hv_vm **out, const struct hv_setup *setup, hl_error *err)
+static hl_status create(struct hv_vm **out, const struct hv_setup *setup, bool log, hl_error *err)
 {
     struct hv_vm *vm = calloc(1, sizeof *vm);
     hl_status status;
@@ -216,21 +209,36 @@ static hl_status kvm_create(struct hv_vm **out, const struct hv_setup *setup, hl
     if (!vm)
         return error_errno(err, ENOMEM, "a VM");
     vm->device = vm->vm = vm->vcpu = -1;
-    status = kvm_signal_claim(setup->signal, err);
-    if (!status)
-        status = kvm_open(&vm->device, err);
+    status = kvm_open(&vm->device, err);
     if (!status)
         status = make_vm(vm, err);
+    vm->memory_size = setup->memory_size;
+    if (!status)
+        status = kvm_dirty_prepare(vm, log, err);
     if (!status)
         status = map_memory(vm, setup, err);
     if (!status)
         status = make_vcpu(vm, setup, err);
+    if (!status)
+        status = kvm_dirty_map(vm, err);
+    if (!status)
+        status = kvm_scrub_learn(vm, err);
     if (status) {
         kvm_destroy(vm);
         return status;
     }
     *out = vm;
     return HL_OK;
+}
+
+static hl_status kvm_create(struct hv_vm **out, const struct hv_setup *setup, hl_error *err)
+{
+    return create(out, setup, false, err);
+}
+
+static hl_status kvm_create_log(struct hv_vm **out, const struct hv_setup *setup, hl_error *err)
+{
+    return create(out, setup, true, err);
 }
 
 static uint8_t *kvm_memory(const struct hv_vm *vm)
@@ -249,7 +257,7 @@ static void kvm_attach(struct hv_vm *vm)
 static hl_status interrupted(struct hv_vm *vm, struct hv_exit *exit, hl_error *err)
 {
     if (errno != EINTR && errno != EAGAIN)
-        return fail(err, "KVM_RUN");
+        return kvm_fail(err, "KVM_RUN");
     *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
     if (__atomic_load_n(&vm->run->immediate_exit, __ATOMIC_SEQ_CST))
         return HL_OK;
@@ -282,6 +290,9 @@ static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
         break;
     case KVM_EXIT_INTR:
         out->kind = HV_EXIT_STOPPED;
+        break;
+    case KVM_EXIT_DIRTY_RING_FULL:
+        out->kind = HV_EXIT_DIRTY;
         break;
     default:
         break;
@@ -341,15 +352,45 @@ static hl_status kvm_probe(hl_error *err)
     return status ? status : error_none(err);
 }
 
+static uint64_t kvm_stack(const struct hv_vm *vm)
+{
+    return vm->run->s.regs.regs.rsp;
+}
+
 const struct hv_ops hv_kvm = {
     .name = "kvm",
     .id = HL_HYPERVISOR_KVM,
+    .remaps = true,
     .probe = kvm_probe,
+    .claim = kvm_signal_claim,
     .create = kvm_create,
     .memory = kvm_memory,
     .attach = kvm_attach,
     .run = kvm_run,
     .stop = kvm_stop,
     .settle = kvm_settle,
+    .dirty = kvm_dirty,
+    .forget = kvm_forget,
+    .stack = kvm_stack,
+    .scrub = kvm_scrub,
+    .destroy = kvm_destroy,
+};
+
+const struct hv_ops hv_kvm_log = {
+    .name = "kvm",
+    .id = HL_HYPERVISOR_KVM,
+    .remaps = true,
+    .probe = kvm_probe,
+    .claim = kvm_signal_claim,
+    .create = kvm_create_log,
+    .memory = kvm_memory,
+    .attach = kvm_attach,
+    .run = kvm_run,
+    .stop = kvm_stop,
+    .settle = kvm_settle,
+    .dirty = kvm_dirty,
+    .forget = kvm_forget,
+    .stack = kvm_stack,
+    .scrub = kvm_scrub,
     .destroy = kvm_destroy,
 };

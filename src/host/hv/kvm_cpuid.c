@@ -53,11 +53,13 @@ static const struct rule *rule_for(const struct kvm_cpuid_entry2 *entry)
 static void hide_avx(struct kvm_cpuid_entry2 *entry)
 {
     if (entry->function == 1)
-        entry->ecx &= ~(BIT(12) | BIT(26) | BIT(27) | BIT(28) | BIT(29)); /* FMA XSAVE AVX F16C */
+        entry->ecx &= ~(BIT(12) | BIT(28) | BIT(29)); /* FMA AVX F16C */
     if (entry->function == 7) {
         entry->ebx &= ~BIT(5);             /* AVX2 */
         entry->ecx &= ~(BIT(9) | BIT(10)); /* VAES VPCLMULQDQ */
     }
+    if (entry->function == 0xd && entry->index == 0)
+        entry->eax &= ~BIT(2);
     if (entry->function == 0x80000001)
         entry->ecx &= ~(BIT(11) | BIT(16)); /* XOP FMA4 */
 }
@@ -72,7 +74,7 @@ void kvm_cpuid_curate(struct kvm_cpuid_list *list, bool avx)
         struct kvm_cpuid_entry2 entry = list->entries[i];
 
         rule = rule_for(&entry);
-        if (!rule || (entry.function == 0xd && !avx))
+        if (!rule || (entry.function == 0xd && entry.index == 2 && !avx))
             continue;
         entry.eax &= ~rule->eax;
         entry.ebx &= ~rule->ebx;

@@ -10,10 +10,14 @@
  * os_reserve         mmap PROT_NONE                     VirtualAlloc2 placeholder
  * os_commit          mprotect                          MapViewOfFile3 of a fresh section
  * os_view            mmap MAP_FIXED|MAP_PRIVATE memfd   MapViewOfFile3 PAGE_WRITECOPY
+ * os_clear           mmap MAP_FIXED anonymous          (MapViewOfFile3 anew)
+ * os_discard         madvise DONTNEED                  (MapViewOfFile3 anew)
+ * os_share_map       mmap PROT_READ                    MapViewOfFile PAGE_READONLY
  * os_harden          madvise DONTFORK, DONTDUMP         (no fork; excluded by WER API)
  * os_release         munmap                             UnmapViewOfFile, VirtualFree
  * os_file_read       open, fstat, read                  CreateFile, ReadFile
  * os_random          getrandom                          BCryptGenRandom
+ * os_process_id      getpid                            GetCurrentProcessId
  * os_clock_ns        clock_gettime CLOCK_MONOTONIC      QueryPerformanceCounter
  * os_wait, os_wake   futex                              WaitOnAddress, WakeByAddressAll
  * os_thread_*        pthread                            CreateThread, GetCurrentThreadId
@@ -33,6 +37,9 @@ typedef struct os_share {
 hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_error *err);
 hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err);
 void os_share_close(os_share *share);
+/* All of it, readable only, until os_unmap. */
+hl_status os_share_map(const uint8_t **out, const os_share *share, hl_error *err);
+void os_unmap(const uint8_t *bytes, uint64_t size);
 
 /* Address space without access, a guard page before and behind it. */
 hl_status os_reserve(uint8_t **out, uint64_t size, hl_error *err);
@@ -42,6 +49,10 @@ void os_release(uint8_t *base, uint64_t size);
 hl_status os_commit(uint8_t *at, uint64_t size, hl_error *err);
 hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t size,
                   hl_error *err);
+/* Takes a view away: zero memory again. */
+hl_status os_clear(uint8_t *at, uint64_t size, hl_error *err);
+/* Gives memory back: zero again, or what the view shows. */
+void os_discard(uint8_t *at, uint64_t size);
 /* Not inherited by fork, not in core dumps, not merged with other pages. */
 void os_harden(uint8_t *at, uint64_t size);
 
@@ -50,6 +61,7 @@ hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t mos
 
 hl_status os_random(void *out, size_t size, hl_error *err);
 uint64_t os_clock_ns(void);
+uint64_t os_process_id(void); /* not 0 */
 
 /* Sleeps while *word is `value`, at most `ns` (UINT64_MAX: no limit); may wake
  * for no reason. */

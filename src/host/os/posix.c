@@ -67,6 +67,22 @@ void os_share_close(os_share *share)
     *share = OS_SHARE_NONE;
 }
 
+hl_status os_share_map(const uint8_t **out, const os_share *share, hl_error *err)
+{
+    void *at = mmap(NULL, share->size, PROT_READ, MAP_SHARED, (int)share->handle, 0);
+
+    if (at == MAP_FAILED)
+        return error_errno(err, errno, "mmap of a memfd");
+    *out = at;
+    return HL_OK;
+}
+
+void os_unmap(const uint8_t *bytes, uint64_t size)
+{
+    if (bytes)
+        munmap((void *)(uintptr_t)bytes, size);
+}
+
 /* ---- Address space ---------------------------------------------------------- */
 
 hl_status os_reserve(uint8_t **out, uint64_t size, hl_error *err)
@@ -99,6 +115,20 @@ hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t 
              (int)share->handle, (off_t)offset) == MAP_FAILED)
         return error_errno(err, errno, "mapping a guest image");
     return HL_OK;
+}
+
+hl_status os_clear(uint8_t *at, uint64_t size, hl_error *err)
+{
+    if (mmap(at, size, PROT_READ | PROT_WRITE,
+             MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+        return error_errno(err, errno, "clearing guest memory");
+    os_harden(at, size);
+    return HL_OK;
+}
+
+void os_discard(uint8_t *at, uint64_t size)
+{
+    madvise(at, size, MADV_DONTNEED);
 }
 
 void os_harden(uint8_t *at, uint64_t size)
@@ -183,6 +213,11 @@ hl_status os_random(void *out, size_t size, hl_error *err)
         size -= (size_t)n;
     }
     return HL_OK;
+}
+
+uint64_t os_process_id(void)
+{
+    return (uint64_t)getpid();
 }
 
 uint64_t os_clock_ns(void)

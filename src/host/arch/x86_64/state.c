@@ -50,9 +50,9 @@ void x86_state_init(struct x86_state *out, bool avx, bool busy_tss)
         .idt = {SYSTEM_IDT, SYSTEM_IDT_LIMIT},
         .cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG,
         .cr3 = SYSTEM_CR3,
-        .cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | (avx ? CR4_OSXSAVE : 0),
+        .cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_FSGSBASE | CR4_OSXSAVE,
         .efer = EFER_LME | EFER_LMA | EFER_NXE,
-        .xcr0 = XCR0_X87 | (avx ? XCR0_SSE | XCR0_AVX : 0),
+        .xcr0 = XCR0_X87 | XCR0_SSE | (avx ? XCR0_AVX : 0),
     };
 }
 

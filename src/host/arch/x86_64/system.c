@@ -5,6 +5,7 @@
 #include <hyperlight/hyperlight.h>
 #include <string.h>
 
+#include "gate.h"
 #include "state.h"
 
 /* ---- Descriptors (SDM 3A 3.4.5, 6.14.1, 7.7) -------------------------------- */
@@ -105,13 +106,15 @@ static void write_vectors(uint8_t *code)
 
 void system_init(uint8_t *system)
 {
-    static const uint8_t gate[] = {0xe6, PORT_GATE, 0xc3}; /* out %al, $PORT_GATE; ret */
+    const uint32_t mxcsr = GATE_MXCSR_INIT;
+    uint8_t *gate = system + (HL_GATE - HL_WINDOW);
 
     write_gdt(system);
     write_tss(system + (SYSTEM_TSS - HL_WINDOW));
     write_idt(system + (SYSTEM_IDT - HL_WINDOW));
     write_vectors(system + (SYSTEM_VECTORS - HL_WINDOW));
-    memcpy(system + (HL_GATE - HL_WINDOW), gate, sizeof gate);
+    memcpy(gate, gate_begin, (size_t)(gate_end - gate_begin));
+    memcpy(gate + GATE_XSAVE_MXCSR, &mxcsr, sizeof mxcsr);
 }
 
 /* ---- Page tables (SDM 3A 4.5) --------------------------------------------------- */

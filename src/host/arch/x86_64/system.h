@@ -4,6 +4,7 @@
 #define HL_HOST_X86_SYSTEM_H
 
 #include "../../../shared/abi.h"
+#include "gate.h"
 
 /* Guest-physical 0 up to the gate, supervisor only; virtual HL_WINDOW + same:
  *
@@ -27,8 +28,8 @@
 #define SYSTEM_SIZE (HL_BOOT + HL_PAGE - HL_WINDOW) /* bytes of the template */
 
 enum {
-    PORT_GATE = 0x80,  /* open to user mode; one-byte out only */
-    PORT_REPORT = 0x81 /* closed to user mode: the vectors' report */
+    PORT_GATE = GATE_PORT, /* open to user mode; one-byte out only */
+    PORT_REPORT = 0x81     /* closed to user mode: the vectors' report */
 };
 
 /* What the vectors leave on their stack, from SYSTEM_REPORT up. */
@@ -36,6 +37,12 @@ struct system_report {
     uint64_t cr2, rax, vector, error, rip, cs, rflags, rsp, ss;
 };
 #define SYSTEM_REPORT (0x4000u - sizeof(struct system_report)) /* guest-physical */
+
+/* Where an entry with new registers begins. */
+static inline uint64_t system_scrub_entry(void)
+{
+    return HL_GATE + (uint64_t)(gate_scrub - gate_begin);
+}
 
 /* Writes everything but page tables and boot block to the zeroed template. */
 void system_init(uint8_t *system);

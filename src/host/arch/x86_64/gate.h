@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The gate page: the host's code that guests run in user mode. */
+#ifndef HL_HOST_X86_GATE_H
+#define HL_HOST_X86_GATE_H
+
+#include <hyperlight/types.h>
+
+/* gate.S has them. The page can be read and executed by the guest, not written. */
+extern const uint8_t gate_begin[], gate_scrub[], gate_end[];
+
+/* What the gate keeps on the guest's stack while the guest is parked, from RSP
+ * up: so a snapshot of memory and RSP is all of a parked guest. */
+struct gate_frame {
+    uint32_t mxcsr, x87_control;
+    uint64_t gs_base, fs_base;
+    uint64_t r15, r14, r13, r12, rbp, rbx;
+    uint64_t rip; /* where the call of the gate returns to */
+};
+
+/* In the page: an XSAVE area in which every component is in its initial state
+ * (SDM 1 13.4.2). */
+enum { GATE_XSAVE = 0x800, GATE_XSAVE_MXCSR = GATE_XSAVE + 24, GATE_PORT = 0x80 };
+enum { GATE_MXCSR_INIT = 0x1f80, GATE_X87_INIT = 0x37f };
+#endif

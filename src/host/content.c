@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Contents: made from an image, derived from each other. */
+#include "content.h"
+
+#include <stdlib.h>
+
+#include "error.h"
+#include "pages.h"
+
+static void base_release(struct base *base)
+{
+    if (!base || atomic_fetch_sub(&base->count, 1) != 1)
+        return;
+    if (base->owned) {
+        os_unmap(base->bytes, base->share.size);
+        os_share_close(&base->share);
+    }
+    free(base);
+}
+
+static struct content *make(struct base *base, struct tree_node *tree, uint32_t height)
+{
+    struct content *content = calloc(1, sizeof *content);
+
+    if (!content)
+        return NULL;
+    atomic_init(&content->count, 1);
+    atomic_fetch_add(&base->count, 1);
+    content->base = base;
+    content->tree = tree;
+    content->height = height;
+    return content;
+}
+
+hl_status content_create(struct content **out, const os_share *share, const uint8_t *bytes,
+                         uint64_t gpa, uint64_t memory_size, hl_error *err)
+{
+    struct base *base = calloc(1, sizeof *base);
+
+    *out = NULL;
+    if (base) {
+        atomic_init(&base->count, 1);
+        base->share = *share;
+        base->bytes = bytes;
+        base->run_count = 1;
+        base->runs[0] = (struct base_run){gpa, share->size, 0};
+        *out = make(base, NULL, tree_height(memory_size / HL_PAGE));
+        base_release(base);
+    }
+    return *out ? HL_OK : error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
+}
+
+static void release_pages(const struct content_page pages[], uint32_t count)
+{
+    uint32_t i;
+
+    for (i = 0; i < count; i++)
+        pages_release(pages[i].bytes);
+}
+
+static bool put_all(struct content *content, const struct content_page pages[], uint32_t count)
+{
+    uint32_t i;
+    bool grown;
+
+    for (i = 0; i < count; i++) {
+        if (!tree_put(&content->tree, content->height, pages[i].number, pages[i].bytes, &grown)) {
+            release_pages(pages + i, count - i);
+            return false;
+        }
+        content->pages += grown;
+    }
+    return true;
+}
+
+hl_status content_derive(struct content **out, const struct content *from,
+                         const struct content_page pages[], uint32_t count, hl_error *err)
+{
+    struct tree_node *tree = tree_fork(from->tree, from->height);
+    struct content *content = tree ? make(from->base, tree, from->height) : NULL;
+
+    *out = NULL;
+    if (!content) {
+        tree_release(tree, from->height);
+        release_pages(pages, count);
+    } else {
+        content->pages = from->pages;
+        if (put_all(content, pages, count))
+            *out = content;
+        else
+            content_release(content);
+    }
+    return *out ? HL_OK : error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
+}
+
+static struct content *shared(const struct content *content)
+{
+    return (struct content *)(uintptr_t)content;
+}
+
+void content_retain(const struct content *content)
+{
+    atomic_fetch_add_explicit(&shared(content)->count, 1, memory_order_relaxed);
+}
+
+void content_release(const struct content *content)
+{
+    if (!content || atomic_fetch_sub(&shared(content)->count, 1) != 1)
+        return;
+    tree_release(content->tree, content->height);
+    base_release(content->base);
+    free(shared(content));
+}
+
+const uint8_t *content_base_at(const struct content *content, uint64_t number)
+{
+    const struct base *base = content->base;
+    const uint64_t gpa = number * HL_PAGE;
+    const struct base_run *run;
+    uint32_t i;
+
+    for (i = 0; i < base->run_count; i++) {
+        run = &base->runs[i];
+        if (gpa >= run->gpa && gpa - run->gpa < run->size)
+            return base->bytes + run->offset + (gpa - run->gpa);
+    }
+    return pages_zero;
+}
+
+const uint8_t *content_at(const struct content *content, uint64_t number)
+{
+    const uint8_t *page = tree_find(content->tree, content->height, number);
+
+    return page ? page : content_base_at(content, number);
+}

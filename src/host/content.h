@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What guest memory holds at one moment: a base, and pages that changed since. */
+#ifndef HL_HOST_CONTENT_H
+#define HL_HOST_CONTENT_H
+
+#include <stdatomic.h>
+
+#include "hv/hv.h"
+#include "tree.h"
+
+/* A part of a share that lies in guest memory. */
+struct base_run {
+    uint64_t gpa, size, offset; /* whole pages; ascending, no two overlap */
+};
+enum { BASE_RUNS_MAX = 16 };
+
+/* Memory that VMs can have private views of. Immutable, counted. */
+struct base {
+    atomic_uint count;
+    os_share share;
+    const uint8_t *bytes; /* all of the share */
+    bool owned;           /* else share and bytes are its guest's */
+    uint32_t run_count;
+    struct base_run runs[BASE_RUNS_MAX];
+};
+
+/* All of guest memory but system area and messages; what neither tree nor base
+ * has is zero. Immutable, counted. */
+struct content {
+    atomic_uint count;
+    struct base *base;
+    struct tree_node *tree;
+    uint32_t height, pages; /* of the tree */
+};
+
+struct content_page { /* a page that takes the place of the one there */
+    uint64_t number;
+    const uint8_t *bytes; /* counted for the content, or pages_zero */
+};
+
+/* One run of a share that outlives it; E_MEMORY. */
+hl_status content_create(struct content **out, const os_share *share, const uint8_t *bytes,
+                         uint64_t gpa, uint64_t memory_size, hl_error *err);
+/* As `from`, but for these pages, whose counts pass to it whatever happens. */
+hl_status content_derive(struct content **out, const struct content *from,
+                         const struct content_page pages[], uint32_t count, hl_error *err);
+void content_retain(const struct content *content);
+void content_release(const struct content *content);
+
+/* HL_PAGE bytes, never NULL; they live as long as the content. */
+const uint8_t *content_at(const struct content *content, uint64_t number);
+/* The same without the tree: what a view of the base shows. */
+const uint8_t *content_base_at(const struct content *content, uint64_t number);
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The set of dirty pages: a list while it is short, always a bitmap. */
+#include "dirty.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t words(const struct dirty *set)
+{
+    return (set->page_count + 63) / 64;
+}
+
+bool dirty_init(struct dirty *set, uint64_t page_count)
+{
+    set->page_count = page_count;
+    set->count = 0;
+    set->bits = calloc(words(set) + 1, sizeof *set->bits);
+    return set->bits != NULL;
+}
+
+void dirty_free(struct dirty *set)
+{
+    free(set->bits);
+    set->bits = NULL;
+}
+
+void dirty_clear(struct dirty *set)
+{
+    uint64_t i;
+
+    if (set->count > DIRTY_LISTED)
+        memset(set->bits, 0, words(set) * sizeof *set->bits);
+    else
+        for (i = 0; i < set->count; i++)
+            set->bits[set->list[i] / 64] = 0;
+    set->count = 0;
+}
+
+bool dirty_next(const struct dirty *set, uint64_t *at, uint64_t *page)
+{
+    uint64_t i, rest;
+
+    if (set->count <= DIRTY_LISTED) {
+        if (*at >= set->count)
+            return false;
+        *page = set->list[(*at)++];
+        return true;
+    }
+    for (i = *at / 64; i < words(set); i++) {
+        rest = set->bits[i] & ~0ull << (i == *at / 64 ? *at % 64 : 0);
+        if (!rest)
+            continue;
+        *page = i * 64 + (uint64_t)__builtin_ctzll(rest);
+        *at = *page + 1;
+        return true;
+    }
+    return false;
+}

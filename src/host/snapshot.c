@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Snapshots: taking them, and putting sandboxes back to them. */
+#include "snapshot.h"
+
+#include <stdlib.h>
+
+#include "cache.h"
+#include "config.h"
+#include "error.h"
+
+/* ---- Counting ------------------------------------------------------------------ */
+
+static hl_snapshot *shared(const hl_snapshot *snapshot)
+{
+    return (hl_snapshot *)(uintptr_t)snapshot;
+}
+
+void hl_snapshot_retain(const hl_snapshot *snapshot)
+{
+    if (snapshot)
+        atomic_fetch_add(&shared(snapshot)->references, 1);
+}
+
+void hl_snapshot_release(const hl_snapshot *snapshot)
+{
+    hl_snapshot *mine = shared(snapshot);
+
+    if (!mine || atomic_fetch_sub(&mine->references, 1) != 1)
+        return;
+    added_free(&mine->exports);
+    added_free(&mine->imports);
+    content_release(mine->content);
+    if (mine->guest)
+        guest_shape_done(mine->guest, mine->kind.shape);
+    hl_guest_release(mine->guest);
+    free(mine);
+}
+
+/* ---- One at a time -------------------------------------------------------------- */
+
+/* Takes a sandbox that rests; `heal`: POISONED ones, too. *before: its state. */
+static hl_status claim(hl_sandbox *box, const char *what, bool heal, int *before, hl_error *err)
+{
+    *before = HL_READY;
+    if (atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
+        return HL_OK;
+    if (*before == HL_RUNNING)
+        return error_set(err, HL_E_STATE, "%s: the sandbox is RUNNING", what);
+    if (heal && *before == HL_POISONED &&
+        atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
+        return HL_OK;
+    return error_set(err, HL_E_STATE, "%s: the sandbox is %s: %.300s", what,
+                     *before == HL_DEAD ? "DEAD" : "POISONED", box->death.text);
+}
+
+/* ---- Taking --------------------------------------------------------------------- */
+
+static hl_status fill(hl_snapshot *snapshot, hl_sandbox *box, hl_error *err)
+{
+    hl_status status;
+
+    atomic_init(&snapshot->references, 1);
+    snapshot->kind = box->kind;
+    snapshot->lineage = box->lineage;
+    snapshot->park.rsp = vm_stack(box->vm);
+    if (!added_copy(&snapshot->exports, &box->exports_added) ||
+        !added_copy(&snapshot->imports, &box->imports_added))
+        return error_set(err, HL_E_MEMORY, "no memory for a snapshot");
+    status = vm_freeze(&snapshot->content, box->vm, err);
+    if (status)
+        return status;
+    hl_guest_retain(box->guest);
+    guest_shape_use(box->guest, box->shape);
+    snapshot->guest = box->guest;
+    return HL_OK;
+}
+
+hl_status hl_snapshot_take(hl_snapshot **out, hl_sandbox *box, hl_error *err)
+{
+    hl_snapshot *snapshot;
+    hl_status status;
+    int before;
+
+    if (!out)
+        return error_set(err, HL_E_INVALID, "hl_snapshot_take: out is NULL");
+    *out = NULL;
+    if (!box)
+        return error_set(err, HL_E_INVALID, "hl_snapshot_take: box is NULL");
+    status = claim(box, "hl_snapshot_take", false, &before, err);
+    if (status)
+        return status;
+    snapshot = calloc(1, sizeof *snapshot);
+    status = snapshot ? fill(snapshot, box, err)
+                      : error_set(err, HL_E_MEMORY, "no memory for a snapshot");
+    atomic_store(&box->state, HL_READY);
+    if (status) {
+        hl_snapshot_release(snapshot);
+        return status;
+    }
+    *out = snapshot;
+    return error_none(err);
+}
+
+/* ---- Restoring -------------------------------------------------------------------- */
+
+static hl_status check_fit(const hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
+{
+    const struct vm_kind *have = &box->kind, *want = &snapshot->kind;
+
+    if (have->hv != want->hv)
+        return error_set(err, HL_E_MISMATCH, "the sandbox runs on %s, the snapshot is of %s",
+                         have->hv->name, want->hv->name);
+    if (have->shape != want->shape || have->avx != want->avx)
+        return error_set(err, HL_E_MISMATCH,
+                         "the snapshot is of another guest or of other sizes (heap, stack, "
+                         "messages, depth, init data, avx) than the sandbox");
+    if (want->domain && (have->domain != want->domain || have->named != want->named))
+        return error_set(err, HL_E_MISMATCH,
+                         "the snapshot is of another trust domain than the sandbox; share the "
+                         "hl_host, or set hl_config.trust_domain");
+    return HL_OK;
+}
+
+/* A handle to a run-time export means the function of that name and signature
+ * from now on, or none. */
+static void rename_functions(hl_sandbox *box, const struct added_list *exports)
+{
+    const uint32_t fixed = box->guest->image.export_count;
+    const struct image_function *one;
+    struct hl_function *handle;
+    uint32_t i;
+
+    for (handle = box->found; handle; handle = handle->next) {
+        if (handle->index < fixed || !handle->function)
+            continue;
+        for (i = 0; i < exports->count; i++) {
+            one = &exports->items[i]->function;
+            if (!strcmp(one->name, handle->function->name) &&
+                hl__signature_equal(&one->signature, &handle->function->signature))
+                break;
+        }
+        handle->function = i < exports->count ? &exports->items[i]->function : NULL;
+        handle->index = fixed + i;
+    }
+}
+
+struct tables {
+    const struct host_function **bound;
+    struct added_list exports, imports;
+};
+
+static void free_tables(struct tables *tables)
+{
+    free(tables->bound);
+    added_free(&tables->exports);
+    added_free(&tables->imports);
+}
+
+/* The tables that the sandbox will have; bound NULL: those that it has. */
+static hl_status make_tables(struct tables *out, const hl_sandbox *box, const hl_snapshot *snapshot,
+                             hl_error *err)
+{
+    *out = (struct tables){NULL, {NULL, 0}, {NULL, 0}};
+    if (added_equal(&box->exports_added, &snapshot->exports) &&
+        added_equal(&box->imports_added, &snapshot->imports))
+        return HL_OK;
+    if (!added_copy(&out->exports, &snapshot->exports) ||
+        !added_copy(&out->imports, &snapshot->imports)) {
+        free_tables(out);
+        return error_set(err, HL_E_MEMORY, "no memory for run-time imports and exports");
+    }
+    if (sandbox_bind(&out->bound, box, &snapshot->imports, err)) {
+        free_tables(out);
+        return HL_E_MISMATCH;
+    }
+    return HL_OK;
+}
+
+static void use_tables(hl_sandbox *box, struct tables *tables)
+{
+    struct tables old = {box->imports, box->exports_added, box->imports_added};
+
+    if (!tables->bound)
+        return;
+    rename_functions(box, &tables->exports);
+    box->imports = tables->bound;
+    box->exports_added = tables->exports;
+    box->imports_added = tables->imports;
+    box->import_count = box->guest->image.import_count + tables->imports.count;
+    free_tables(&old);
+}
+
+static hl_status restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
+{
+    const struct origin origin = snapshot_origin(snapshot);
+    hl_status status = sandbox_renew(box, err);
+
+    return status ? status : sandbox_place(box, &origin, err);
+}
+
+static hl_status die(hl_sandbox *box, hl_status status, const hl_error *err)
+{
+    if (err)
+        box->death = *err;
+    else
+        error_set(&box->death, status, "%s", hl_status_text(status));
+    atomic_store(&box->state, HL_DEAD);
+    return status;
+}
+
+hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
+{
+    struct tables tables;
+    hl_status status;
+    int before;
+
+    if (!box || !snapshot)
+        return error_set(err, HL_E_INVALID, "hl_sandbox_restore: %s is NULL",
+                         box ? "snapshot" : "box");
+    status = claim(box, "hl_sandbox_restore", true, &before, err);
+    if (status)
+        return status;
+    status = check_fit(box, snapshot, err);
+    if (!status)
+        status = make_tables(&tables, box, snapshot, err);
+    if (status) {
+        atomic_store(&box->state, before);
+        return status;
+    }
+    status = restore(box, snapshot, err);
+    if (status) {
+        free_tables(&tables);
+        return die(box, status, err);
+    }
+    use_tables(box, &tables);
+    atomic_store(&box->state, HL_READY);
+    return error_none(err);
+}
+
+/* ---- Ahead of need -------------------------------------------------------------------- */
+
+static hl_status add_idle(const hl_snapshot *snapshot, const struct vm_kind *kind, hl_error *err)
+{
+    struct vm *vm;
+    hl_status status = vm_create(&vm, kind, snapshot->guest, snapshot->content, err);
+
+    if (status)
+        return status;
+    status = vm_restore(vm, snapshot->content, &snapshot->park, snapshot->lineage, err);
+    cache_put(vm);
+    return status;
+}
+
+hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const hl_config *given,
+                        uint32_t vms, hl_error *err)
+{
+    const hl_host *offered = host;
+    struct vm_kind kind;
+    hl_config config;
+    hl_status status;
+    uint32_t room;
+
+    if (!snapshot)
+        return error_set(err, HL_E_INVALID, "hl_cache_fill: snapshot is NULL");
+    kind = snapshot->kind;
+    status = config_from_shape(&config, given, &kind.shape->sizes, kind.avx, err);
+    if (!status)
+        status = kind.hv->claim(config.interrupt_signal, err);
+    if (!status && !host)
+        status = host_default(&offered, err);
+    if (status)
+        return status;
+    vm_kind_set_domain(&kind, config.trust_domain, offered->id);
+    if (!host)
+        hl_host_release(offered);
+    for (room = cache_room(&kind, snapshot->content, vms); !status && room; room--)
+        status = add_idle(snapshot, &kind, err);
+    return status ? status : error_none(err);
+}

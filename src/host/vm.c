@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VMs: made, entered, put back to what a content says. */
+#include "vm.h"
+
+#include <stdlib.h>
+
+#include "arch/x86_64/system.h"
+#include "error.h"
+#include "page_copy.h"
+#include "pages.h"
+
+/* Measured on 4 KiB pages: copying one back costs 0.1 us, a write fault 3.5 us
+ * and more. So what is hot stays writable and is copied blindly; what went
+ * unchanged often enough is protected again. */
+enum {
+    STALE_MAX = 48,     /* pages of the hot set that a round left unchanged */
+    TOUCHED_MAX = 1024, /* pages; beyond that memory is given back */
+    COPY_MAX = 512      /* pages: another base is copied up to here, else mapped */
+};
+#define MESSAGES_KEEP (1ull << 20) /* bytes of requests that stay in memory */
+
+static uint8_t *page_of(const struct vm *vm, uint64_t number)
+{
+    return vm->memory.base + number * HL_PAGE;
+}
+
+static bool in_area(const struct vm *vm, int area, uint64_t number)
+{
+    const struct hl_area *in = &vm->memory.layout->areas[area];
+    const uint64_t at = number * HL_PAGE - layout_gpa(in->address);
+
+    return at < in->size;
+}
+
+/* Messages are the host's to clear: no part of a content. */
+static bool is_message(const struct vm *vm, uint64_t number)
+{
+    return in_area(vm, AREA_REPLIES, number) || in_area(vm, AREA_REQUESTS, number);
+}
+
+/* ---- Which pages are dirty ------------------------------------------------------- */
+
+static void note(void *ctx, uint64_t number)
+{
+    struct vm *vm = ctx;
+
+    if (number < SYSTEM_SIZE / HL_PAGE)
+        return; /* the processor's own writes: accessed bits, the vectors' stack */
+    if (dirty_add(&vm->dirty, number))
+        dirty_add(&vm->touched, number);
+}
+
+static hl_status collect(struct vm *vm, hl_error *err)
+{
+    return vm->kind.hv->dirty(vm->machine, note, vm, err);
+}
+
+/* All that is dirty has been put back. */
+static hl_status forget(struct vm *vm, hl_error *err)
+{
+    dirty_clear(&vm->dirty);
+    return vm->kind.hv->forget(vm->machine, err);
+}
+
+void vm_wrote(struct vm *vm, int area, uint64_t offset, uint64_t size)
+{
+    const uint64_t at = layout_gpa(vm->memory.layout->areas[area].address) + offset;
+    uint64_t number;
+
+    for (number = at / HL_PAGE; number * HL_PAGE < at + size; number++)
+        note(vm, number);
+}
+
+/* ---- Putting contents in place ------------------------------------------------------ */
+
+struct copy {
+    struct vm *vm;
+    const struct content *to;
+};
+
+static void copy_page(void *ctx, uint64_t number)
+{
+    const struct copy *copy = ctx;
+
+    page_restore(page_of(copy->vm, number), content_at(copy->to, number));
+}
+
+/* Copies what a view of the base does not show. */
+static void copy_tree(struct vm *vm, const struct content *to)
+{
+    struct copy copy = {vm, to};
+
+    tree_diff(NULL, to->tree, to->height, copy_page, &copy);
+}
+
+static uint64_t base_pages(const struct base *base)
+{
+    uint64_t pages = 0;
+    uint32_t i;
+
+    for (i = 0; i < base->run_count; i++)
+        pages += base->runs[i].size / HL_PAGE;
+    return pages;
+}
+
+static void copy_runs(struct vm *vm, const struct base *base, const struct content *to)
+{
+    struct copy copy = {vm, to};
+    uint64_t number;
+    uint32_t i;
+
+    for (i = 0; i < base->run_count; i++)
+        for (number = 0; number < base->runs[i].size / HL_PAGE; number++)
+            copy_page(&copy, base->runs[i].gpa / HL_PAGE + number);
+}
+
+/* Pages that the two contents may have different. */
+static void copy_differences(struct vm *vm, const struct content *to)
+{
+    struct copy copy = {vm, to};
+
+    tree_diff(vm->content->tree, to->tree, to->height, copy_page, &copy);
+    if (vm->content->base == to->base)
+        return;
+    copy_runs(vm, vm->content->base, to);
+    copy_runs(vm, to->base, to);
+}
+
+static hl_status map_base(struct vm *vm, const struct base *from, const struct base *to,
+                          hl_error *err)
+{
+    hl_status status = HL_OK;
+    const struct base_run *run;
+    uint32_t i;
+
+    for (i = 0; !status && i < from->run_count; i++)
+        status = os_clear(vm->memory.base + from->runs[i].gpa, from->runs[i].size, err);
+    for (i = 0; !status && i < to->run_count; i++) {
+        run = &to->runs[i];
+        status = os_view(vm->memory.base + run->gpa, &to->share, run->offset, run->size, err);
+        if (!status)
+            os_harden(vm->memory.base + run->gpa, run->size);
+    }
+    return status;
+}
+
+/* Gives all memory back and begins anew with views. */
+static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
+{
+    hl_status status = HL_OK;
+
+    os_discard(vm->memory.base + SYSTEM_SIZE, vm->memory.layout->memory_size - SYSTEM_SIZE);
+    if (vm->content->base != to->base)
+        status = map_base(vm, vm->content->base, to->base, err);
+    if (status)
+        return status;
+    copy_tree(vm, to);
+    dirty_clear(&vm->touched);
+    vm->requests_end = 0;
+    return forget(vm, err);
+}
+
+/* Copies every dirty page back. */
+static hl_status put_back(struct vm *vm, const struct content *to, hl_error *err)
+{
+    uint64_t at = 0, number;
+    uint32_t stale = 0;
+    const uint8_t *from;
+
+    while (dirty_next(&vm->dirty, &at, &number)) {
+        from = is_message(vm, number) ? pages_zero : content_at(to, number);
+        stale += !page_restore(page_of(vm, number), from);
+    }
+    if (vm->content != to)
+        copy_differences(vm, to);
+    return stale > STALE_MAX ? forget(vm, err) : HL_OK;
+}
+
+static bool must_rebuild(const struct vm *vm, const struct content *to)
+{
+    if (!vm->kind.hv->remaps)
+        return false;
+    return vm->touched.count > TOUCHED_MAX ||
+           (vm->content->base != to->base &&
+            base_pages(vm->content->base) + base_pages(to->base) > COPY_MAX);
+}
+
+static void clear_requests(struct vm *vm)
+{
+    const struct hl_area *area = &vm->memory.layout->areas[AREA_REQUESTS];
+    uint8_t *requests = memory_at(&vm->memory, AREA_REQUESTS, 0, vm->requests_end);
+
+    if (vm->requests_end > MESSAGES_KEEP && vm->kind.hv->remaps)
+        os_discard(requests, area->size);
+    else
+        memset(requests, 0, vm->requests_end);
+    vm->requests_end = 0;
+}
+
+static hl_status put_content(struct vm *vm, const struct content *to, hl_error *err)
+{
+    hl_status status = collect(vm, err);
+
+    if (status)
+        return status;
+    status = must_rebuild(vm, to) ? rebuild(vm, to, err) : put_back(vm, to, err);
+    if (status)
+        return status;
+    clear_requests(vm);
+    content_retain(to);
+    content_release(vm->content);
+    vm->content = to;
+    return HL_OK;
+}
+
+/* ---- Putting the processor in place --------------------------------------------------- */
+
+static void park_at(struct vm *vm, const struct vm_park *park)
+{
+    vm->reset = (struct hv_reset){.rip = system_scrub_entry(),
+                                  .rsp = park->rsp,
+                                  .rdi = park->rdi,
+                                  .rflags = X86_RFLAGS_START};
+    vm->has_reset = true;
+}
+
+/* The supervisor's memory, but for the vectors' stack, must be untouched: a
+ * guest that changed it has broken the wall. */
+static hl_status check_system(struct vm *vm, hl_error *err)
+{
+    const struct shape *shape = vm->kind.shape;
+    const uint8_t *found = vm->memory.base;
+
+    if (memcmp(found, shape->bytes, SYSTEM_STACK - HL_WINDOW) ||
+        memcmp(found + SYSTEM_CR3, shape->bytes + SYSTEM_CR3, shape->table_size) ||
+        memcmp(found + layout_gpa(HL_GATE), shape->bytes + layout_gpa(HL_GATE),
+               SYSTEM_SIZE - layout_gpa(HL_GATE)))
+        return error_set(err, HL_E_SYSTEM, "the system area of a sandbox was changed");
+    memset(vm->memory.base + (SYSTEM_STACK - HL_WINDOW), 0, HL_PAGE);
+    return HL_OK;
+}
+
+static hl_status scrub(struct vm *vm, hl_error *err)
+{
+    hl_status status = vm->kind.hv->scrub(vm->machine, err);
+
+    if (!status)
+        status = check_system(vm, err);
+    vm->abnormal = status != HL_OK;
+    return status;
+}
+
+hl_status vm_restore(struct vm *vm, const struct content *content, const struct vm_park *park,
+                     uint64_t lineage, hl_error *err)
+{
+    hl_status status = HL_OK;
+
+    if (vm->lost)
+        return error_set(err, HL_E_SYSTEM, "the virtual machine is lost");
+    if (vm->abnormal || (vm->lineage && vm->lineage != lineage))
+        status = scrub(vm, err);
+    if (!status)
+        status = put_content(vm, content, err);
+    vm->lost = status != HL_OK;
+    vm->lineage = lineage;
+    park_at(vm, park);
+    return status;
+}
+
+void vm_trim(struct vm *vm)
+{
+    if (vm->lost || !vm->kind.hv->remaps)
+        return;
+    if (collect(vm, NULL) ||
+        ((vm->touched.count > TOUCHED_MAX || vm->requests_end > MESSAGES_KEEP) &&
+         rebuild(vm, vm->content, NULL)))
+        vm->lost = true;
+}
+
+/* ---- Freezing ---------------------------------------------------------------------------- */
+
+/* Fills pages[] with copies of what differs from the VM's content. */
+static hl_status capture(struct content_page pages[], uint32_t *count, struct vm *vm, hl_error *err)
+{
+    uint64_t at = 0, number;
+    uint8_t *fresh = NULL;
+    enum page_kind kind;
+
+    while (dirty_next(&vm->dirty, &at, &number)) {
+        if (is_message(vm, number))
+            continue;
+        if (!fresh)
+            fresh = pages_new();
+        if (!fresh)
+            return error_set(err, HL_E_MEMORY, "no memory for a snapshot of %llu pages",
+                             (unsigned long long)vm->dirty.count);
+        kind = page_capture(fresh, page_of(vm, number), content_at(vm->content, number));
+        if (kind == PAGE_SAME)
+            continue;
+        pages[*count] = (struct content_page){number, kind == PAGE_ZERO ? pages_zero : fresh};
+        if (kind == PAGE_CHANGED)
+            fresh = NULL;
+        ++*count;
+    }
+    if (fresh)
+        pages_release(fresh);
+    return HL_OK;
+}
+
+static hl_status freeze_changes(struct content **out, struct vm *vm, hl_error *err)
+{
+    struct content_page *pages = malloc((vm->dirty.count + 1) * sizeof *pages);
+    uint32_t count = 0;
+    hl_status status;
+
+    if (!pages)
+        return error_set(err, HL_E_MEMORY, "no memory for a snapshot of %llu pages",
+                         (unsigned long long)vm->dirty.count);
+    status = capture(pages, &count, vm, err);
+    if (!status)
+        status = content_derive(out, vm->content, pages, count, err);
+    else
+        while (count)
+            pages_release(pages[--count].bytes);
+    free(pages);
+    return status;
+}
+
+hl_status vm_freeze(const struct content **out, struct vm *vm, hl_error *err)
+{
+    struct content *content;
+    hl_status status = collect(vm, err);
+
+    if (!status)
+        status = freeze_changes(&content, vm, err);
+    if (status)
+        return status;
+    content_retain(content);
+    content_release(vm->content);
+    vm->content = content;
+    *out = content;
+    return HL_OK;
+}
+
+/* ---- Entering ------------------------------------------------------------------------------- */
+
+hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
+{
+    const struct hv_ops *hv = vm->kind.hv;
+    hl_status status;
+
+    for (;;) {
+        status = hv->run(vm->machine, vm->has_reset ? &vm->reset : NULL, exit, err);
+        vm->has_reset = false; /* even if stopped at once: they are in place */
+        if (!status && exit->kind != HV_EXIT_DIRTY)
+            return HL_OK;
+        if (!status)
+            status = collect(vm, err);
+        if (!status)
+            status = hv->forget(vm->machine, err);
+        if (status) {
+            vm->lost = true;
+            return status;
+        }
+    }
+}
+
+/* ---- Making and unmaking ---------------------------------------------------------------- */
+
+static hl_status make_machine(struct vm *vm, hl_error *err)
+{
+    const struct base *base = vm->content->base;
+    struct hv_view views[1 + BASE_RUNS_MAX] = {{&vm->kind.shape->system, 0, 0, SYSTEM_SIZE}};
+    struct x86_state state;
+    struct hv_setup setup = {
+        .memory_size = vm->memory.layout->memory_size,
+        .views = views,
+        .view_count = 1 + base->run_count,
+        .state = &state,
+        .avx = vm->kind.avx,
+    };
+    hl_status status;
+    uint32_t i;
+
+    for (i = 0; i < base->run_count; i++)
+        views[1 + i] = (struct hv_view){&base->share, base->runs[i].offset, base->runs[i].gpa,
+                                        base->runs[i].size};
+    x86_state_init(&state, vm->kind.avx, x86_vendor_intel());
+    status = vm->kind.hv->create(&vm->machine, &setup, err);
+    if (!status)
+        vm->memory.base = vm->kind.hv->memory(vm->machine);
+    return status;
+}
+
+hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest *guest,
+                    const struct content *content, hl_error *err)
+{
+    const uint64_t pages = kind->shape->layout.memory_size / HL_PAGE;
+    struct vm *vm = calloc(1, sizeof *vm);
+    hl_status status;
+
+    *out = NULL;
+    if (!vm)
+        return error_set(err, HL_E_MEMORY, "no memory for a VM");
+    vm->kind = *kind;
+    vm->memory.layout = &kind->shape->layout;
+    hl_guest_retain(guest);
+    vm->guest = guest;
+    guest_shape_use(guest, kind->shape);
+    content_retain(content);
+    vm->content = content;
+    if (dirty_init(&vm->dirty, pages) && dirty_init(&vm->touched, pages))
+        status = make_machine(vm, err);
+    else
+        status = error_set(err, HL_E_MEMORY, "no memory for a VM");
+    if (status) {
+        vm_destroy(vm);
+        return status;
+    }
+    copy_tree(vm, content);
+    *out = vm;
+    return HL_OK;
+}
+
+void vm_destroy(struct vm *vm)
+{
+    if (!vm)
+        return;
+    if (vm->machine)
+        vm->kind.hv->destroy(vm->machine);
+    dirty_free(&vm->dirty);
+    dirty_free(&vm->touched);
+    content_release(vm->content);
+    guest_shape_done(vm->guest, vm->kind.shape);
+    hl_guest_release(vm->guest);
+    free(vm);
+}
