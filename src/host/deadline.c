@@ -110,8 +110,10 @@ hl_status deadline_set(struct deadline *deadline, uint64_t us, hl_error *err)
         status = os_thread_start(watch, err);
         watcher.started = !status;
     }
-    if (!status && !deadline->link)
+    if (!status && !deadline->listed) {
         insert(deadline);
+        deadline->listed = true;
+    }
     lock_drop(&watcher.lock);
     if (status)
         atomic_store(&deadline->limit_ns, before);
@@ -122,14 +124,14 @@ hl_status deadline_set(struct deadline *deadline, uint64_t us, hl_error *err)
 
 void deadline_remove(struct deadline *deadline)
 {
+    if (!deadline->listed)
+        return;
     lock_take(&watcher.lock);
-    if (deadline->link) {
-        *deadline->link = deadline->next;
-        if (deadline->next)
-            deadline->next->link = deadline->link;
-        deadline->link = NULL;
-    }
+    *deadline->link = deadline->next;
+    if (deadline->next)
+        deadline->next->link = deadline->link;
     lock_drop(&watcher.lock);
+    deadline->listed = false;
 }
 
 uint64_t deadline_arm(struct deadline *deadline)

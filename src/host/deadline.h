@@ -13,7 +13,8 @@ struct deadline {
     _Atomic uint64_t limit_ns;     /* of each call from now on; 0: none */
     _Atomic uint64_t end_ns;       /* of the call in progress; 0: none */
     uint64_t last_word;            /* watcher's own: the call it saw last */
-    struct deadline *next, **link; /* the watcher's list; link NULL: not in it */
+    struct deadline *next, **link; /* the watcher's list */
+    bool listed;                   /* sandbox's own: it is in there */
 };
 
 /* us 0: none. Starts the watcher at the first deadline of the process. */

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../fake/fake.h"
@@ -291,6 +292,37 @@ TEST(sandboxes_with_deadlines_come_and_go)
     for (i = 0; i < COUNT; i++)
         hl_sandbox_destroy(boxes[i]);
     CHECK_INT(fake_alive(), 0);
+}
+
+/* What never had a deadline does not touch the watcher's lock, which another
+ * thread may hold while a child is forked off, where nobody gives it back. */
+TEST(sandbox_without_a_deadline_ends_in_a_forked_child)
+{
+    enum { COUNT = 200000 }; /* so many that the watcher is in its list most of the time */
+    static struct deadline many[COUNT], none;
+    hl_interrupt *stop;
+    int i, status;
+    pid_t child;
+
+    CHECK_INT(hl_interrupt_create(&stop, NULL), HL_OK);
+    for (i = 0; i < COUNT; i++) {
+        many[i].stop = stop;
+        many[i].limit_ns = i < COUNT - 1; /* only the last one is new, and wakes it */
+        CHECK_INT(deadline_set(&many[i], 1, NULL), HL_OK);
+    }
+    for (i = 0; i < 20; i++) {
+        interrupt_begin(stop); /* keeps it awake */
+        CHECK_INT(interrupt_end(stop), HL_OK);
+        child = fork();
+        if (!child) {
+            alarm(3);
+            deadline_remove(&none);
+            _exit(0);
+        }
+        CHECK(child > 0);
+        CHECK_INT(waitpid(child, &status, 0), child);
+        CHECK_INT(status, 0);
+    }
 }
 
 /* ---- Together with a stop ---------------------------------------------------------- */
