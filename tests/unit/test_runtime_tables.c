@@ -188,6 +188,61 @@ TEST(exports_up_to_the_limit)
     hl_sandbox_destroy(box);
 }
 
+/* Adds one, shows it to the host, adds many more, shows it again. */
+static hl_status export_and_show(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
+{
+    enum { MANY = 300 };
+    char name[16];
+    hl_value values[2] = {hl_void(), hl_str("i32(i32, str)")};
+
+    (void)exit;
+    (void)err;
+    if (guest->step == 1 || guest->step == MANY)
+        return fake_call(guest, 0, NULL, 0);
+    if (guest->step > MANY)
+        return fake_return(guest, hl_void());
+    snprintf(name, sizeof name, "added%03u", guest->step);
+    values[0] = hl_str(name);
+    fake_send(guest, HL_KIND_EXPORT, 0, values, 2);
+    return HL_OK;
+}
+
+static hl_status look_at_the_first(hl_call *call, const hl_value args[], hl_value *ret)
+{
+    hl_symbol *first = hl_call_user(call), now;
+
+    (void)args;
+    (void)ret;
+    CHECK(hl_sandbox_export(&now, hl_call_sandbox(call), 0));
+    if (!first->name)
+        *first = now;
+    CHECK(now.name == first->name && now.signature == first->signature);
+    CHECK_STR(first->name, "added000");
+    CHECK_STR(first->signature, "i32(i32, str)");
+    return HL_OK;
+}
+
+/* Texts live as long as the sandbox, those given out in the middle of init too. */
+TEST(export_texts_stay_where_they_are)
+{
+    hl_symbol first = {0};
+    const hl_host_function function = {"look", "void()", look_at_the_first, &first};
+    const hl_symbol import = {"look", "void()"};
+    const struct fake_program program = {
+        .imports = &import, .import_count = 1, .init = export_and_show};
+    hl_sandbox *box;
+    hl_host *host;
+    hl_error err;
+
+    CHECK_INT(hl_host_create(&host, &function, 1, &err), HL_OK);
+    CHECK_INT(fake_create(&box, &program, host, NULL, &err), HL_OK);
+    CHECK_INT(box->added_count, 299);
+    CHECK_STR(first.name, "added000");
+    CHECK_STR(first.signature, "i32(i32, str)");
+    hl_sandbox_destroy(box);
+    hl_host_release(host);
+}
+
 /* ---- Imports ----------------------------------------------------------------------- */
 
 TEST(import_at_run_time)
