@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* No hypervisor, no permission, no descriptors: the error says what to do. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <linux/kvm.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -89,7 +93,7 @@ TEST(probe_without_descriptors)
         if (!hl_sandbox_create(&box, guest, NULL, NULL, &err))
             break;
         CHECK(!box);
-        CHECK(err.status == HL_E_SYSTEM || err.status == HL_E_NO_HYPERVISOR);
+        CHECK_INT(err.status, HL_E_SYSTEM);
         CHECK_HAS(err.text, "Too many open files");
     }
     CHECK(n > least && n < most);
@@ -97,5 +101,47 @@ TEST(probe_without_descriptors)
     hl_sandbox_destroy(box);
     fd = dup(0);
     CHECK_INT(fd, (int)least); /* nothing was leaked */
+    hl_guest_release(guest);
+}
+
+/* Probe and create say the same. */
+static void expect_both(hl_guest *guest, hl_status status, const char *text)
+{
+    hl_sandbox *box;
+    hl_error err;
+
+    CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_KVM, &err), status);
+    CHECK_STR(err.text, text);
+    CHECK_INT(hl_sandbox_create(&box, guest, NULL, NULL, &err), status);
+    CHECK_STR(err.text, text);
+}
+
+/* A shortage says nothing about the hypervisor. */
+TEST(probe_tells_a_shortage_from_a_missing_hypervisor)
+{
+    const struct {
+        int error;
+        hl_status status;
+        const char *text;
+    } cases[] = {
+        {EMFILE, HL_E_SYSTEM, "Too many open files"},
+        {ENFILE, HL_E_SYSTEM, "Too many open files in system"},
+        {ENOMEM, HL_E_MEMORY, "Cannot allocate memory"},
+        {EBUSY, HL_E_NO_HYPERVISOR, "Device or resource busy"},
+    };
+    hl_guest *guest = vm_guest("simple");
+    char text[100];
+    size_t i;
+
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        vm_refuse(SYS_ioctl, 1, KVM_CREATE_VM, cases[i].error);
+        snprintf(text, sizeof text, "/dev/kvm: KVM_CREATE_VM: %s", cases[i].text);
+        expect_both(guest, cases[i].status, text);
+    }
+    for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        vm_refuse(SYS_openat, 2, O_RDWR | O_CLOEXEC, cases[i].error);
+        snprintf(text, sizeof text, "/dev/kvm: %s", cases[i].text);
+        expect_both(guest, cases[i].status, text);
+    }
     hl_guest_release(guest);
 }

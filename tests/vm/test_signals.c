@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stopping a guest, whatever the application does with its signals. */
 #include <errno.h>
-#include <linux/filter.h>
 #include <linux/kvm.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -232,24 +228,6 @@ TEST(signals_that_are_blocked_kill_nobody)
 
 /* ---- Where the kernel refuses ----------------------------------------------------------- */
 
-/* From here on ioctl(KVM_SET_SIGNAL_MASK) fails. */
-static void refuse_masks(void)
-{
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)KVM_SET_SIGNAL_MASK, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    const struct sock_fprog program = {sizeof code / sizeof code[0], code};
-
-    CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-        test_skip("seccomp: %s", strerror(errno));
-}
-
 TEST(signals_masks_that_cannot_be_set_are_reported)
 {
     hl_guest *guest = vm_guest("simple");
@@ -257,7 +235,7 @@ TEST(signals_masks_that_cannot_be_set_are_reported)
     hl_error err;
 
     CHECK_INT(vm_call(box, "Count", NONE).as.i32, 1);
-    refuse_masks();
+    vm_refuse(SYS_ioctl, 1, (uint32_t)KVM_SET_SIGNAL_MASK, EPERM);
     CHECK_INT(vm_call(box, "Count", NONE).as.i32, 2); /* needs none */
     block(SIG_BLOCK, SIGUSR1);
     CHECK_INT(raise(SIGUSR1), 0);

@@ -2,6 +2,12 @@
 /* Opens guests and makes sandboxes for VM tests. */
 #include "vm.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
 hl_guest *vm_guest(const char *name)
 {
     hl_guest *guest;
@@ -61,4 +67,22 @@ hl_value vm_call(hl_sandbox *box, const char *function, const hl_value args[], u
         FAIL("%s: %d, %s", function, err.status, err.text);
     CHECK_STR(err.text, "ok");
     return ret;
+}
+
+void vm_refuse(long call, unsigned arg, uint32_t value, int error)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 (uint32_t)(offsetof(struct seccomp_data, args) + 8 * arg)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof code / sizeof code[0], code};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+        test_skip("seccomp: %s", strerror(errno));
 }

@@ -19,6 +19,10 @@ void vm_expect(hl_status status, const char *text, hl_sandbox *box, const char *
 /* Expects it to succeed. */
 hl_value vm_call(hl_sandbox *box, const char *function, const hl_value args[], uint32_t count);
 
+/* From here on this system call fails with `error` where its argument `arg`
+ * (from 0) has this value; a later refusal of the same counts. */
+void vm_refuse(long call, unsigned arg, uint32_t value, int error);
+
 #define ARGS(...) \
     (const hl_value[]){__VA_ARGS__}, \
         (uint32_t)(sizeof((hl_value[]){__VA_ARGS__}) / sizeof(hl_value))

@@ -181,7 +181,7 @@ static hl_status make_vcpu(struct hv_vm *vm, const struct hv_setup *setup, hl_er
 static hl_status make_vm(struct hv_vm *vm, hl_error *err)
 {
     vm->vm = ioctl(vm->device, KVM_CREATE_VM, 0);
-    return vm->vm < 0 ? kvm_fail(err, "KVM_CREATE_VM") : filter_msrs(vm, err);
+    return vm->vm < 0 ? kvm_unusable(err, "/dev/kvm: KVM_CREATE_VM") : filter_msrs(vm, err);
 }
 
 static void kvm_destroy(struct hv_vm *vm)
@@ -345,7 +345,7 @@ static hl_status kvm_probe(hl_error *err)
         return status;
     vm = ioctl(device, KVM_CREATE_VM, 0);
     if (vm < 0)
-        status = error_set(err, HL_E_NO_HYPERVISOR, "/dev/kvm: KVM_CREATE_VM: %s", strerror(errno));
+        status = kvm_unusable(err, "/dev/kvm: KVM_CREATE_VM");
     else
         close(vm);
     close(device);

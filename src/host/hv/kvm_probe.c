@@ -57,6 +57,18 @@ static hl_status no_permission(hl_error *err)
                      DEVICE, owner, own, owner);
 }
 
+hl_status kvm_unusable(hl_error *err, const char *what)
+{
+    switch (errno) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+        return error_errno(err, errno, what);
+    default:
+        return error_set(err, HL_E_NO_HYPERVISOR, "%s: %s", what, strerror(errno));
+    }
+}
+
 static hl_status cannot_open(hl_error *err)
 {
     switch (errno) {
@@ -73,7 +85,7 @@ static hl_status cannot_open(hl_error *err)
                          "passed in",
                          DEVICE);
     default:
-        return error_set(err, HL_E_NO_HYPERVISOR, "%s: %s", DEVICE, strerror(errno));
+        return kvm_unusable(err, DEVICE);
     }
 }
 

@@ -5,6 +5,11 @@
 
 #include <hyperlight/types.h>
 
-/* An open, checked device in *out; E_NO_HYPERVISOR with the cure otherwise. */
+/* An open, checked device in *out; E_NO_HYPERVISOR with the cure otherwise, or
+ * as below. */
 hl_status kvm_open(int *out, hl_error *err);
+
+/* For errno: E_SYSTEM or E_MEMORY if it tells of a shortage here and now, which
+ * says nothing about KVM; else E_NO_HYPERVISOR. */
+hl_status kvm_unusable(hl_error *err, const char *what);
 #endif
