@@ -48,10 +48,12 @@ typedef enum hl_hypervisor {
     HL_HYPERVISOR_KVM
 } hl_hypervisor;
 
-/* HL_OK if sandboxes can be made on it here and now; otherwise
- * E_NO_HYPERVISOR, the text saying why not and what to do. Any thread. */
+/* HL_OK if sandboxes can be made on it here and now, found out by making most
+ * of one (about as slow). Otherwise E_NO_HYPERVISOR, the text saying why not and
+ * what to do; E_UNSUPPORTED: the processor lacks something; E_SYSTEM, E_MEMORY:
+ * another time perhaps; E_INVALID: no such hypervisor. Any thread. */
 hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err);
-const char *hl_hypervisor_name(hl_hypervisor which); /* "kvm"; "?" if unknown */
+const char *hl_hypervisor_name(hl_hypervisor which); /* "any", "kvm"; "?" if unknown */
 
 /* ---- Guest images ------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/kvm.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -29,6 +30,8 @@ static void unusable(hl_status wanted, const char *text)
 
 TEST(probe_says_what_is_usable)
 {
+    int before = dup(0), after;
+    struct sigaction action;
     hl_error err;
 
     if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
@@ -38,7 +41,13 @@ TEST(probe_says_what_is_usable)
     CHECK_INT(hl_hypervisor_probe((hl_hypervisor)99, &err), HL_E_INVALID);
     CHECK_STR(err.text, "hypervisor 99, wanted 0 (any) or 1 (kvm)");
     CHECK_STR(hl_hypervisor_name(HL_HYPERVISOR_KVM), "kvm");
+    CHECK_STR(hl_hypervisor_name(HL_HYPERVISOR_ANY), "any");
     CHECK_STR(hl_hypervisor_name((hl_hypervisor)99), "?");
+    close(before);
+    after = dup(0);
+    CHECK_INT(after, before); /* nothing was leaked, and no signal claimed */
+    CHECK_INT(sigaction(SIGSTKFLT, NULL, &action), 0);
+    CHECK(action.sa_handler == SIG_DFL);
 }
 
 TEST(probe_without_a_device)
@@ -114,6 +123,19 @@ static void expect_both(hl_guest *guest, hl_status status, const char *text)
     CHECK_STR(err.text, text);
     CHECK_INT(hl_sandbox_create(&box, guest, NULL, NULL, &err), status);
     CHECK_STR(err.text, text);
+}
+
+/* What create needs beyond a device that opens is tried, not guessed. */
+TEST(probe_makes_what_create_makes)
+{
+    hl_guest *guest = vm_guest("simple");
+
+    vm_refuse(SYS_ioctl, 1, (uint32_t)KVM_SET_SREGS, EINVAL);
+    expect_both(guest, HL_E_UNSUPPORTED,
+                "KVM_SET_SREGS: refused; guests need a 64-bit processor with NX and FSGSBASE");
+    vm_refuse(SYS_ioctl, 1, KVM_CREATE_VCPU, EINVAL);
+    expect_both(guest, HL_E_SYSTEM, "KVM_CREATE_VCPU: Invalid argument");
+    hl_guest_release(guest);
 }
 
 /* A shortage says nothing about the hypervisor. */

@@ -9,8 +9,8 @@
 #include "../os/os.h"
 
 /* operation   KVM                              mshv                         WHP
- * probe       open, KVM_GET_API_VERSION,       open /dev/mshv               WHvGetCapability
- *             KVM_CHECK_EXTENSION
+ * probe       open, KVM_GET_API_VERSION,       open /dev/mshv, as create    WHvGetCapability
+ *             KVM_CHECK_EXTENSION, as create
  * claim       sigaction                        sigaction                    -
  * create      KVM_CREATE_VM, memory region,    CREATE_PARTITION,            WHvCreatePartition,
  *             KVM_CREATE_VCPU, CPUID2, SREGS,  INITIALIZE, CREATE_VP,       WHvSetupPartition,
@@ -80,7 +80,8 @@ struct hv_ops {
     hl_hypervisor id;
     bool remaps; /* the host may change what backs guest memory */
 
-    /* HL_OK if create is likely to work; else E_NO_HYPERVISOR with the cure. */
+    /* HL_OK if create is likely to work, found out by making what it makes;
+     * E_NO_HYPERVISOR with the cure, else what create would say. Claims nothing. */
     hl_status (*probe)(hl_error *err);
     /* Agrees on the interrupt signal, one for the process; 0: the default, or the
      * one in use. Before every sandbox. */

@@ -335,20 +335,25 @@ static void kvm_settle(struct hv_vm *vm)
     __atomic_store_n(&vm->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 }
 
+/* What CPUID and capabilities say is not what counts (a KVM may lack the bit of
+ * a feature that it has), so this makes all of a VM but its memory. */
 static hl_status kvm_probe(hl_error *err)
 {
+    struct x86_state state;
+    const struct hv_setup setup = {.state = &state};
+    struct hv_vm *vm = calloc(1, sizeof *vm);
     hl_status status;
-    int device, vm;
 
-    status = kvm_open(&device, err);
-    if (status)
-        return status;
-    vm = ioctl(device, KVM_CREATE_VM, 0);
-    if (vm < 0)
-        status = kvm_unusable(err, "/dev/kvm: KVM_CREATE_VM");
-    else
-        close(vm);
-    close(device);
+    if (!vm)
+        return error_errno(err, ENOMEM, "a VM");
+    vm->device = vm->vm = vm->vcpu = -1;
+    x86_state_init(&state, false, x86_vendor_intel());
+    status = kvm_open(&vm->device, err);
+    if (!status)
+        status = make_vm(vm, err);
+    if (!status)
+        status = make_vcpu(vm, &setup, err);
+    kvm_destroy(vm);
     return status ? status : error_none(err);
 }
 
