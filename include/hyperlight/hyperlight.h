@@ -143,8 +143,11 @@ typedef enum hl_state { HL_READY, HL_RUNNING, HL_POISONED, HL_DEAD } hl_state;
 /* Makes a micro-VM and runs the guest's init in it. guest and host are
  * retained; host NULL offers HostPrint alone, config NULL all defaults.
  * Errors: E_INVALID (member, value, range), E_MISMATCH (an import the host
- * lacks or declares otherwise, both signatures), E_NO_HYPERVISOR, E_MEMORY,
- * E_SYSTEM, and whatever init came to (E_FAILED, E_FAULT, E_ABORT ...). */
+ * lacks or declares otherwise, both signatures), E_NO_HYPERVISOR, E_UNSUPPORTED
+ * (the processor lacks what guests need, or the AVX asked for), E_MEMORY,
+ * E_SYSTEM, E_STATE (destroyed by a host or log function of its init), and
+ * whatever init came to (E_FAILED, E_FAULT, E_ABORT, E_PROTOCOL, E_CANCELLED,
+ * E_DEADLINE). */
 hl_status hl_sandbox_create(hl_sandbox **out, const hl_guest *guest, const hl_host *host,
                             const hl_config *config, hl_error *err);
 
