@@ -236,7 +236,7 @@ TEST(export_texts_stay_where_they_are)
 
     CHECK_INT(hl_host_create(&host, &function, 1, &err), HL_OK);
     CHECK_INT(fake_create(&box, &program, host, NULL, &err), HL_OK);
-    CHECK_INT(box->added_count, 299);
+    CHECK_INT(box->exports_added.count, 299);
     CHECK_STR(first.name, "added000");
     CHECK_STR(first.signature, "i32(i32, str)");
     hl_sandbox_destroy(box);

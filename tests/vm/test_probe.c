@@ -131,8 +131,9 @@ TEST(probe_makes_what_create_makes)
     hl_guest *guest = vm_guest("simple");
 
     vm_refuse(SYS_ioctl, 1, (uint32_t)KVM_SET_SREGS, EINVAL);
-    expect_both(guest, HL_E_UNSUPPORTED,
-                "KVM_SET_SREGS: refused; guests need a 64-bit processor with NX and FSGSBASE");
+    expect_both(
+        guest, HL_E_UNSUPPORTED,
+        "KVM_SET_SREGS: refused; guests need a 64-bit processor with NX, FSGSBASE and XSAVE");
     vm_refuse(SYS_ioctl, 1, KVM_CREATE_VCPU, EINVAL);
     expect_both(guest, HL_E_SYSTEM, "KVM_CREATE_VCPU: Invalid argument");
     hl_guest_release(guest);
