@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guest that the bench's rows call. */
 #include <hyperlight/easy.h>
+#include <stdlib.h>
 
 HL_IMPORT(i32, Increment, (i32, x))
 HL_IMPORT(void, Spinning, ())
@@ -41,4 +42,40 @@ HL_FUNCTION(void, Spin, ())
     Spinning();
     for (;;)
         __asm__ volatile("");
+}
+
+enum { PAGE = 4096, PAGES = 8192 };
+
+/* Taken from the heap at the first use, so that other rows do not pay for it. */
+static uint8_t *arena(hl_call *call)
+{
+    static uint8_t *bytes;
+
+    if (!bytes)
+        bytes = aligned_alloc(PAGE, (size_t)PAGE * PAGES);
+    if (!bytes)
+        hl_fail(call, 1, "no memory for the arena");
+    return bytes;
+}
+
+/* A word in each of `pages` pages, `step` apart from page `first` on. */
+HL_FUNCTION(u32, Dirty, (u32, first, u32, pages, u32, step, u32, value))
+{
+    uint8_t *bytes = arena(call);
+    uint32_t i;
+
+    for (i = 0; bytes && i < pages; i++, first += step)
+        *(uint32_t *)(void *)(bytes + (size_t)(first % PAGES) * PAGE) = value;
+    return pages;
+}
+
+HL_FUNCTION(u64, SumPages, (u32, pages))
+{
+    const uint8_t *bytes = arena(call);
+    uint64_t sum = 0;
+    uint32_t i;
+
+    for (i = 0; bytes && i < pages; i++)
+        sum += *(const uint32_t *)(const void *)(bytes + (size_t)i * PAGE);
+    return sum;
 }

@@ -10,5 +10,11 @@ extern const struct bench_row row_call_overhead, row_call_overhead_deadline;
 extern const struct bench_row row_call, row_call_4k, row_call_24k_8k, row_call_host;
 extern const struct bench_row row_create_cold_call, row_destroy;
 extern const struct bench_row row_cancel;
+extern const struct bench_row row_restore_1, row_restore_16, row_restore_256, row_restore_1000;
+extern const struct bench_row row_restore_16_call, row_restore_16_cold;
+extern const struct bench_row row_snapshot_take, row_take_256;
+extern const struct bench_row row_create_from_call, row_create_from_other_call;
+extern const struct bench_row row_create_from_other_16m_call, row_create_from_nocache_call;
+extern const struct bench_row row_destroy_cached;
 
 #endif

@@ -39,6 +39,7 @@ static bool measure(const struct bench *bench, struct sampler op, struct sampler
 
     if (!floor_kvm_open(&kvm, err))
         return false;
+    hl_cache_limit(0);
     ok = box_open(&box, bench, err);
     if (ok) {
         op.ctx = &box;
@@ -46,6 +47,7 @@ static bool measure(const struct bench *bench, struct sampler op, struct sampler
         ok = bench_take(bench, BURST, &op, &floor, err);
         box_close(&box);
     }
+    hl_cache_limit(16);
     floor_kvm_close(&kvm);
     return ok;
 }
