@@ -7,7 +7,7 @@
 
 static uint32_t key[8];
 
-void hl__random_seed(const uint64_t seed[3], uint64_t generation)
+HL__HOT void hl__random_seed(const uint64_t seed[3], uint64_t generation)
 {
     _Static_assert(sizeof key == 4 * sizeof generation, "the key is seed and generation");
 

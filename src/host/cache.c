@@ -2,34 +2,51 @@
 /* The VM cache: a short list, the last used first. */
 #include "cache.h"
 
+#include "forkpage.h"
+
 enum { LIMIT_PRESET = 16, LIMIT_MAX = 4096 };
 
+/* What a forked child must not take over. */
+struct guard {
+    struct lock lock; /* of the cache */
+    bool ours;        /* the list is of this process */
+};
+
 static struct {
-    struct lock lock;
     bool limited; /* limit is set; else the preset */
     uint32_t limit, idle;
     struct vm *first;
-    uint64_t process; /* whose VMs they are: a forked child must not use them */
     uint64_t hits, misses, discarded;
 } cache;
+
+/* Takes the cache; NULL: there is none, then nothing is taken. In a forked child
+ * the list names VMs of its parent: forget it. */
+static struct guard *enter(void)
+{
+    static _Atomic(void *) page;
+    struct guard *guard = forkpage_get(&page);
+
+    if (!guard)
+        return NULL;
+    lock_take(&guard->lock);
+    if (guard->ours)
+        return guard;
+    guard->ours = true;
+    cache.first = NULL;
+    cache.idle = 0;
+    cache.hits = cache.misses = cache.discarded = 0;
+    return guard;
+}
+
+static void leave(struct guard *guard)
+{
+    if (guard)
+        lock_drop(&guard->lock);
+}
 
 static uint32_t limit(void)
 {
     return cache.limited ? cache.limit : LIMIT_PRESET;
-}
-
-/* In a forked child the list names VMs of its parent: forget it. */
-static void enter(void)
-{
-    const uint64_t process = os_process_id();
-
-    lock_take(&cache.lock);
-    if (cache.process == process)
-        return;
-    cache.process = process;
-    cache.first = NULL;
-    cache.idle = 0;
-    cache.hits = cache.misses = cache.discarded = 0;
 }
 
 static struct vm **best(const struct vm_kind *kind, const struct content *content, uint64_t lineage)
@@ -54,32 +71,35 @@ static struct vm **best(const struct vm_kind *kind, const struct content *conten
 struct vm *cache_take(const struct vm_kind *kind, const struct content *content, uint64_t lineage)
 {
     struct vm **link, *vm = NULL;
+    struct guard *guard;
 
-    enter();
-    link = best(kind, content, lineage);
+    guard = enter();
+    link = guard ? best(kind, content, lineage) : NULL;
     if (link) {
         vm = *link;
         *link = vm->next;
         cache.idle--;
         cache.hits++;
-    } else {
+    } else if (guard) {
         cache.misses++;
     }
-    lock_drop(&cache.lock);
+    leave(guard);
     return vm;
 }
 
 uint32_t cache_room(const struct vm_kind *kind, const struct content *content, uint32_t wanted)
 {
+    struct guard *guard = enter();
     const struct vm *vm;
     uint32_t found = 0;
 
-    enter();
+    if (!guard)
+        return 0;
     if (wanted > limit())
         wanted = limit();
     for (vm = cache.first; vm; vm = vm->next)
         found += vm_kind_equal(&vm->kind, kind) && vm->content == content;
-    lock_drop(&cache.lock);
+    leave(guard);
     return found < wanted ? wanted - found : 0;
 }
 
@@ -111,19 +131,20 @@ static void destroy_all(struct vm *vm)
 void cache_put(struct vm *vm)
 {
     struct vm *rest = vm;
+    struct guard *guard;
 
     vm_trim(vm);
-    enter();
+    guard = enter();
     vm->next = NULL;
-    if (vm->lost || !limit()) {
+    if (guard && (vm->lost || !limit())) {
         cache.discarded++;
-    } else {
+    } else if (guard) {
         vm->next = cache.first;
         cache.first = vm;
         cache.idle++;
         rest = cache.idle > limit() ? cut(limit()) : NULL;
     }
-    lock_drop(&cache.lock);
+    leave(guard);
     destroy_all(rest);
 }
 
@@ -131,36 +152,35 @@ void cache_put(struct vm *vm)
 
 void hl_cache_limit(uint32_t vms)
 {
+    struct guard *guard = enter();
     struct vm *rest;
 
-    enter();
     cache.limited = true;
     cache.limit = vms > LIMIT_MAX ? LIMIT_MAX : vms;
-    rest = cut(cache.limit);
-    lock_drop(&cache.lock);
+    rest = guard ? cut(cache.limit) : NULL;
+    leave(guard);
     destroy_all(rest);
 }
 
 void hl_cache_trim(uint32_t keep)
 {
-    struct vm *rest;
+    struct guard *guard = enter();
+    struct vm *rest = guard ? cut(keep) : NULL;
 
-    enter();
-    rest = cut(keep);
-    lock_drop(&cache.lock);
+    leave(guard);
     destroy_all(rest);
 }
 
 void hl_cache_get_stats(hl_cache_stats *out)
 {
+    struct guard *guard = enter();
     const struct vm *vm;
 
-    enter();
     *out = (hl_cache_stats){.idle = cache.idle,
                             .hits = cache.hits,
                             .misses = cache.misses,
                             .discarded = cache.discarded};
     for (vm = cache.first; vm; vm = vm->next)
         out->bytes += vm->touched.count * HL_PAGE;
-    lock_drop(&cache.lock);
+    leave(guard);
 }

@@ -5,7 +5,7 @@
 
 #include <hyperlight/types.h>
 
-/* All pages are HL_PAGE bytes, aligned to 16. */
+/* All pages are HL_PAGE bytes, aligned to 32. */
 
 /* Makes `to` equal to `from`; were they different? */
 bool page_restore(uint8_t *to, const uint8_t *from);

@@ -8,6 +8,7 @@
 #include "cache.h"
 #include "call.h"
 #include "config.h"
+#include "entropy.h"
 #include "error.h"
 #include "snapshot.h"
 
@@ -84,7 +85,7 @@ static hl_status retain_host(hl_sandbox *box, const hl_host *host, hl_error *err
 hl_status sandbox_renew(hl_sandbox *box, hl_error *err)
 {
     uint64_t random[1 + sizeof box->seed / sizeof *box->seed];
-    hl_status status = os_random(random, sizeof random, err);
+    hl_status status = entropy_take(random, sizeof random, err);
 
     box->generation = random[0] | 1; /* 0 stands for none */
     memcpy(box->seed, random + 1, sizeof box->seed);

@@ -17,7 +17,7 @@
  * os_release         munmap                             UnmapViewOfFile, VirtualFree
  * os_file_read       open, fstat, read                  CreateFile, ReadFile
  * os_random          getrandom                          BCryptGenRandom
- * os_process_id      getpid                            GetCurrentProcessId
+ * os_page_*          mmap, madvise WIPEONFORK          VirtualAlloc (no fork)
  * os_clock_ns        clock_gettime CLOCK_MONOTONIC      QueryPerformanceCounter
  * os_wait, os_wake   futex                              WaitOnAddress, WakeByAddressAll
  * os_thread_*        pthread                            CreateThread, GetCurrentThreadId
@@ -56,12 +56,15 @@ void os_discard(uint8_t *at, uint64_t size);
 /* Not inherited by fork, not in core dumps, not merged with other pages. */
 void os_harden(uint8_t *at, uint64_t size);
 
+/* A page of zeros that is zero again in a forked child; NULL: there is none. */
+void *os_page_wiped_on_fork(void);
+void os_page_free(void *page);
+
 /* The whole regular file in malloc'd memory; at most `most` bytes. */
 hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t most, hl_error *err);
 
 hl_status os_random(void *out, size_t size, hl_error *err);
 uint64_t os_clock_ns(void);
-uint64_t os_process_id(void); /* not 0 */
 
 /* Sleeps while *word is `value`, at most `ns` (UINT64_MAX: no limit); may wake
  * for no reason. */

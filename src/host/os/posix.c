@@ -138,6 +138,24 @@ void os_harden(uint8_t *at, uint64_t size)
     madvise(at, size, MADV_UNMERGEABLE); /* EINVAL without KSM: nothing to undo */
 }
 
+void *os_page_wiped_on_fork(void)
+{
+    void *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED)
+        return NULL;
+    madvise(at, PAGE, MADV_DONTDUMP);
+    if (!madvise(at, PAGE, MADV_WIPEONFORK))
+        return at;
+    munmap(at, PAGE);
+    return NULL;
+}
+
+void os_page_free(void *page)
+{
+    munmap(page, PAGE);
+}
+
 /* ---- Files ------------------------------------------------------------------ */
 
 static hl_status file_error(hl_error *err, const char *path)
@@ -213,11 +231,6 @@ hl_status os_random(void *out, size_t size, hl_error *err)
         size -= (size_t)n;
     }
     return HL_OK;
-}
-
-uint64_t os_process_id(void)
-{
-    return (uint64_t)getpid();
 }
 
 uint64_t os_clock_ns(void)
