@@ -6,6 +6,7 @@
 #include "error.h"
 #include "fault.h"
 #include "hostcall.h"
+#include "../shared/hot.h"
 
 /* ---- Entering the guest ------------------------------------------------------ */
 
@@ -24,7 +25,7 @@ static hl_status report_fault(hl_sandbox *box, hl_error *err)
 
 /* The two exits that the protocol knows are one-byte outs; everything else is
  * a guest that left by another door. */
-static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, hl_error *err)
+HL__HOT static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, hl_error *err)
 {
     const bool plain = exit->write && exit->size == 1 && exit->count == 1;
 
@@ -48,7 +49,7 @@ static hl_status stopped(hl_status reason, hl_error *err)
 }
 
 /* Lets the guest run until it calls the gate. */
-static hl_status enter(hl_sandbox *box, hl_error *err)
+HL__HOT static hl_status enter(hl_sandbox *box, hl_error *err)
 {
     struct hv_exit exit;
     hl_status status;
@@ -106,7 +107,7 @@ static hl_status serve(hl_sandbox *box, struct message *message, hl_error *err)
 
 /* Runs the guest until it returns from the request that was written. The
  * answer's bytes live in the level's payload buffer. */
-static hl_status converse(hl_sandbox *box, struct message *answer, hl_error *err)
+HL__HOT static hl_status converse(hl_sandbox *box, struct message *answer, hl_error *err)
 {
     struct level *level = &box->levels[box->depth - 1];
     hl_status status;
@@ -143,8 +144,8 @@ static hl_status guest_failure(const struct message *answer, hl_error *err)
 }
 
 /* result: the declared type, or HL_BYTES + 1 if any will do. */
-static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_t result,
-                             const char *name, hl_error *err)
+HL__HOT static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_t result,
+                                     const char *name, hl_error *err)
 {
     uint32_t type;
 
@@ -163,7 +164,7 @@ static hl_status take_answer(hl_value *ret, const struct message *answer, uint8_
 
 /* ---- Beginning and ending an outermost call ------------------------------------------ */
 
-void call_begin(hl_sandbox *box)
+HL__HOT void call_begin(hl_sandbox *box)
 {
     hostcall_reset_budget(&box->budget);
     atomic_store_explicit(&box->owner, os_thread_self(), memory_order_relaxed);
@@ -183,7 +184,7 @@ static bool guest_is_well(hl_status status)
     return status == HL_OK || status == HL_E_FAILED;
 }
 
-hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
+HL__HOT hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
 {
     const hl_status stop = interrupt_end(box->stop);
     hl_error why;
@@ -225,8 +226,8 @@ struct callee {
     uint32_t index;
 };
 
-static hl_status check_count(const struct callee *callee, const hl_value args[], uint32_t count,
-                             hl_error *err)
+HL__HOT static hl_status check_count(const struct callee *callee, const hl_value args[],
+                                     uint32_t count, hl_error *err)
 {
     const uint32_t wanted = callee->signature ? callee->signature->count : HL_PARAMS_MAX;
 
@@ -238,8 +239,8 @@ static hl_status check_count(const struct callee *callee, const hl_value args[],
     return HL_OK;
 }
 
-static hl_status check_args(const struct callee *callee, const hl_value args[], uint32_t count,
-                            hl_error *err)
+HL__HOT static hl_status check_args(const struct callee *callee, const hl_value args[],
+                                    uint32_t count, hl_error *err)
 {
     hl_status status = check_count(callee, args, count, err);
     const char *wrong;
@@ -258,7 +259,7 @@ static hl_status check_args(const struct callee *callee, const hl_value args[], 
 }
 
 /* May a call begin here and now? Takes the sandbox if it is an outermost one. */
-static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
+HL__HOT static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
 {
     int ready = HL_READY;
 
@@ -281,8 +282,8 @@ static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
     return HL_OK;
 }
 
-static hl_status too_large(const hl_sandbox *box, const char *name, const hl_value args[],
-                           uint32_t count, hl_error *err)
+HL__HOT static hl_status too_large(const hl_sandbox *box, const char *name, const hl_value args[],
+                                   uint32_t count, hl_error *err)
 {
     const uint64_t at = box->depth ? box->levels[box->depth - 1].request_end : 0;
     const uint64_t room = box->vm->memory.layout->areas[AREA_REQUESTS].size - MESSAGE_RESERVE;
@@ -294,8 +295,8 @@ static hl_status too_large(const hl_sandbox *box, const char *name, const hl_val
 }
 
 /* One level down: request, conversation, answer. */
-static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *callee,
-                         const hl_value args[], uint32_t count, hl_error *err)
+HL__HOT static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+                                 const hl_value args[], uint32_t count, hl_error *err)
 {
     const uint64_t reply_at = box->depth ? box->levels[box->depth - 1].reply_at : 0;
     struct message answer;
@@ -317,8 +318,8 @@ static hl_status descend(hl_value *ret, hl_sandbox *box, const struct callee *ca
     return status;
 }
 
-static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
-                      const hl_value args[], uint32_t count, hl_error *err)
+HL__HOT static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+                              const hl_value args[], uint32_t count, hl_error *err)
 {
     const bool nested = box->depth > 0;
     hl_status status;
@@ -337,8 +338,8 @@ static hl_status call(hl_value *ret, hl_sandbox *box, const struct callee *calle
 
 /* Checks everything that can be checked before anything runs. To a fallback the
  * name goes in front of the arguments. */
-static hl_status checked_call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
-                              const hl_value args[], uint32_t count, hl_error *err)
+HL__HOT static hl_status checked_call(hl_value *ret, hl_sandbox *box, const struct callee *callee,
+                                      const hl_value args[], uint32_t count, hl_error *err)
 {
     hl_value named[HL_VALUES_MAX];
     hl_status status = check_args(callee, args, count, err);
@@ -380,15 +381,15 @@ static hl_status call_fallback(hl_value *ret, hl_sandbox *box, const char *name,
 }
 
 /* Whatever fails leaves void; only now, since ret may be one of the arguments. */
-static hl_status finish(hl_value *ret, hl_status status)
+HL__HOT static hl_status finish(hl_value *ret, hl_status status)
 {
     if (status && ret)
         *ret = hl_void();
     return status;
 }
 
-hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, const hl_value args[],
-                          uint32_t count, hl_error *err)
+HL__HOT hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name,
+                                  const hl_value args[], uint32_t count, hl_error *err)
 {
     const struct image_function *function;
     struct callee callee;
@@ -405,8 +406,8 @@ hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, cons
     return finish(ret, checked_call(ret, box, &callee, args, count, err));
 }
 
-hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[], uint32_t count,
-                           hl_error *err)
+HL__HOT hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[],
+                                   uint32_t count, hl_error *err)
 {
     struct callee callee;
 

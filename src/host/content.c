@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "pages.h"
+#include "../shared/hot.h"
 
 static void base_release(struct base *base)
 {
@@ -112,7 +113,7 @@ void content_release(const struct content *content)
     free(shared(content));
 }
 
-const uint8_t *content_base_at(const struct content *content, uint64_t number)
+HL__HOT const uint8_t *content_base_at(const struct content *content, uint64_t number)
 {
     const struct base *base = content->base;
     const uint64_t gpa = number * HL_PAGE;
@@ -127,7 +128,7 @@ const uint8_t *content_base_at(const struct content *content, uint64_t number)
     return pages_zero;
 }
 
-const uint8_t *content_at(const struct content *content, uint64_t number)
+HL__HOT const uint8_t *content_at(const struct content *content, uint64_t number)
 {
     const uint8_t *page = tree_find(content->tree, content->height, number);
 

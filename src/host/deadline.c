@@ -3,6 +3,7 @@
 #include "deadline.h"
 
 #include "os/lock.h"
+#include "../shared/hot.h"
 
 #define MICROSECOND 1000u
 #define TICK_MIN (50u * MICROSECOND)      /* between two looks, at least */
@@ -134,7 +135,7 @@ void deadline_remove(struct deadline *deadline)
     deadline->listed = false;
 }
 
-uint64_t deadline_arm(struct deadline *deadline)
+HL__HOT uint64_t deadline_arm(struct deadline *deadline)
 {
     const uint64_t limit = atomic_load_explicit(&deadline->limit_ns, memory_order_relaxed);
     const uint64_t end = limit ? os_clock_ns() + limit : 0;

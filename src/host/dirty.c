@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The set of dirty pages: a list while it is short, always a bitmap. */
 #include "dirty.h"
+#include "../shared/hot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ void dirty_clear(struct dirty *set)
     set->count = 0;
 }
 
-bool dirty_next(const struct dirty *set, uint64_t *at, uint64_t *page)
+HL__HOT bool dirty_next(const struct dirty *set, uint64_t *at, uint64_t *page)
 {
     uint64_t i, rest;
 

@@ -6,6 +6,7 @@
 
 #include "forkpage.h"
 #include "os/lock.h"
+#include "../shared/hot.h"
 
 /* One page that a forked child finds zeroed: so its stock is empty, and its
  * lock free. */
@@ -15,7 +16,7 @@ struct stock {
     uint8_t bytes[4088];
 };
 
-hl_status entropy_take(void *out, size_t size, hl_error *err)
+HL__HOT hl_status entropy_take(void *out, size_t size, hl_error *err)
 {
     static _Atomic(void *) page;
     struct stock *stock = forkpage_get(&page);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "error.h"
+#include "../shared/hot.h"
 
 #define PHASE(word) ((enum phase)((word) & ((1u << PHASE_BITS) - 1)))
 #define WITH(word, phase) (((word) & ~(uint64_t)((1u << PHASE_BITS) - 1)) | (uint64_t)(phase))
@@ -57,7 +58,7 @@ void interrupt_disclaim(hl_interrupt *stop)
     atomic_store(&stop->claimed, false);
 }
 
-void interrupt_begin(hl_interrupt *stop)
+HL__HOT void interrupt_begin(hl_interrupt *stop)
 {
     const uint64_t word = atomic_load_explicit(&stop->word, memory_order_relaxed);
 
@@ -70,7 +71,7 @@ void interrupt_publish(hl_interrupt *stop, struct hv_vm *vm)
     atomic_store(&stop->vm, vm);
 }
 
-hl_status interrupt_reason(const hl_interrupt *stop)
+HL__HOT hl_status interrupt_reason(const hl_interrupt *stop)
 {
     switch (PHASE(atomic_load(&stop->word))) {
     case CANCELLING:
@@ -84,7 +85,7 @@ hl_status interrupt_reason(const hl_interrupt *stop)
     }
 }
 
-hl_status interrupt_end(hl_interrupt *stop)
+HL__HOT hl_status interrupt_end(hl_interrupt *stop)
 {
     uint64_t word = atomic_load_explicit(&stop->word, memory_order_acquire);
     uint32_t settled;

@@ -3,6 +3,7 @@
 #include "message.h"
 
 #include "error.h"
+#include "../shared/hot.h"
 
 static struct level *current(const hl_sandbox *box)
 {
@@ -17,8 +18,9 @@ hl_status message_too_large(hl_error *err, const char *what, uint64_t size, uint
 }
 
 /* Writes the frame at `offset` of the requests buffer. */
-static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
-                      const hl_value values[], uint32_t count, const char *what, hl_error *err)
+HL__HOT static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
+                              const hl_value values[], uint32_t count, const char *what,
+                              hl_error *err)
 {
     const uint64_t size = hl__wire_size(values, count);
     const uint64_t room = box->vm->memory.layout->areas[AREA_REQUESTS].size;
@@ -34,8 +36,9 @@ static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame *head,
     return HL_OK;
 }
 
-hl_status message_request(hl_sandbox *box, enum hl_kind kind, uint32_t index,
-                          const hl_value values[], uint32_t count, const char *what, hl_error *err)
+HL__HOT hl_status message_request(hl_sandbox *box, enum hl_kind kind, uint32_t index,
+                                  const hl_value values[], uint32_t count, const char *what,
+                                  hl_error *err)
 {
     const uint64_t offset = box->depth == 1 ? 0 : current(box)[-1].request_end;
     struct hl_frame head = {.kind = kind, .index = index, .log_level = box->log_level};
@@ -67,8 +70,8 @@ static hl_status broken(hl_error *err, const char *rule)
     return error_set(err, HL_E_PROTOCOL, "the guest broke the protocol: %s", rule);
 }
 
-hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *payload,
-                          hl_error *err)
+HL__HOT hl_status message_receive(struct message *out, hl_sandbox *box, struct buffer *payload,
+                                  hl_error *err)
 {
     const uint64_t at = current(box)->reply_at;
     const uint64_t room = box->vm->memory.layout->areas[AREA_REPLIES].size;

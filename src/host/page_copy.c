@@ -3,6 +3,7 @@
 #include "page_copy.h"
 
 #include "../shared/abi.h"
+#include "../shared/hot.h"
 
 /* Every function once for vectors of 16 bytes, which all processors have, and
  * once for 32, which most have and which take two thirds of the time. */
@@ -55,11 +56,11 @@ typedef uint64_t vec16 __attribute__((vector_size(16), may_alias));
 typedef uint64_t vec32 __attribute__((vector_size(32), may_alias));
 
 RESTORE(restore16, vec16, ANY16, )
-RESTORE(restore32, vec32, ANY32, __attribute__((target("avx2"))))
+RESTORE(restore32, vec32, ANY32, HL__HOT __attribute__((target("avx2"))))
 CAPTURE(capture16, vec16, ANY16, )
 CAPTURE(capture32, vec32, ANY32, __attribute__((target("avx2"))))
 
-bool page_restore(uint8_t *to, const uint8_t *from)
+HL__HOT bool page_restore(uint8_t *to, const uint8_t *from)
 {
     return __builtin_cpu_supports("avx2") ? restore32(to, from) : restore16(to, from);
 }

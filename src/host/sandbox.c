@@ -11,6 +11,7 @@
 #include "entropy.h"
 #include "error.h"
 #include "snapshot.h"
+#include "../shared/hot.h"
 
 /* ---- What the host keeps for a sandbox ------------------------------------------ */
 
@@ -82,7 +83,7 @@ static hl_status retain_host(hl_sandbox *box, const hl_host *host, hl_error *err
     return HL_OK;
 }
 
-hl_status sandbox_renew(hl_sandbox *box, hl_error *err)
+HL__HOT hl_status sandbox_renew(hl_sandbox *box, hl_error *err)
 {
     uint64_t random[1 + sizeof box->seed / sizeof *box->seed];
     hl_status status = entropy_take(random, sizeof random, err);
@@ -141,7 +142,7 @@ static hl_status prepare(hl_sandbox *box, const struct origin *origin, const hl_
 
 /* ---- Its VM ---------------------------------------------------------------------- */
 
-hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl_error *err)
+HL__HOT hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl_error *err)
 {
     hl_status status;
 

@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "config.h"
 #include "error.h"
+#include "../shared/hot.h"
 
 /* ---- Counting ------------------------------------------------------------------ */
 
@@ -39,7 +40,8 @@ void hl_snapshot_release(const hl_snapshot *snapshot)
 /* ---- One at a time -------------------------------------------------------------- */
 
 /* Takes a sandbox that rests; `heal`: POISONED ones, too. *before: its state. */
-static hl_status claim(hl_sandbox *box, const char *what, bool heal, int *before, hl_error *err)
+HL__HOT static hl_status claim(hl_sandbox *box, const char *what, bool heal, int *before,
+                               hl_error *err)
 {
     *before = HL_READY;
     if (atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
@@ -103,7 +105,8 @@ hl_status hl_snapshot_take(hl_snapshot **out, hl_sandbox *box, hl_error *err)
 
 /* ---- Restoring -------------------------------------------------------------------- */
 
-static hl_status check_fit(const hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
+HL__HOT static hl_status check_fit(const hl_sandbox *box, const hl_snapshot *snapshot,
+                                   hl_error *err)
 {
     const struct vm_kind *have = &box->kind, *want = &snapshot->kind;
 
@@ -157,8 +160,8 @@ static void free_tables(struct tables *tables)
 }
 
 /* The tables that the sandbox will have; bound NULL: those that it has. */
-static hl_status make_tables(struct tables *out, const hl_sandbox *box, const hl_snapshot *snapshot,
-                             hl_error *err)
+HL__HOT static hl_status make_tables(struct tables *out, const hl_sandbox *box,
+                                     const hl_snapshot *snapshot, hl_error *err)
 {
     *out = (struct tables){NULL, {NULL, 0}, {NULL, 0}};
     if (added_equal(&box->exports_added, &snapshot->exports) &&
@@ -176,7 +179,7 @@ static hl_status make_tables(struct tables *out, const hl_sandbox *box, const hl
     return HL_OK;
 }
 
-static void use_tables(hl_sandbox *box, struct tables *tables)
+HL__HOT static void use_tables(hl_sandbox *box, struct tables *tables)
 {
     struct tables old = {box->imports, box->exports_added, box->imports_added};
 
@@ -190,7 +193,7 @@ static void use_tables(hl_sandbox *box, struct tables *tables)
     free_tables(&old);
 }
 
-static hl_status restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
+HL__HOT static hl_status restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
 {
     const struct origin origin = snapshot_origin(snapshot);
     hl_status status = sandbox_renew(box, err);
@@ -208,7 +211,7 @@ static hl_status die(hl_sandbox *box, hl_status status, const hl_error *err)
     return status;
 }
 
-hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
+HL__HOT hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
 {
     struct tables tables;
     hl_status status;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pages.h"
+#include "../shared/hot.h"
 
 /* Children of a leaf (height 1) are pages, others nodes. */
 struct tree_node {
@@ -28,7 +29,7 @@ static uint32_t slot_of(uint64_t number, uint32_t height)
     return (uint32_t)(number >> (height - 1) * TREE_BITS) & (TREE_WIDTH - 1);
 }
 
-const uint8_t *tree_find(const struct tree_node *root, uint32_t height, uint64_t number)
+HL__HOT const uint8_t *tree_find(const struct tree_node *root, uint32_t height, uint64_t number)
 {
     for (; root && height > 1; height--)
         root = root->child[slot_of(number, height)];

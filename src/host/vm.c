@@ -8,6 +8,7 @@
 #include "error.h"
 #include "page_copy.h"
 #include "pages.h"
+#include "../shared/hot.h"
 
 /* Measured on 4 KiB pages: copying one back costs 0.1 us, a write fault 3.5 us
  * and more. So what is hot stays writable and is copied blindly; what went
@@ -40,7 +41,7 @@ static bool is_message(const struct vm *vm, uint64_t number)
 
 /* ---- Which pages are dirty ------------------------------------------------------- */
 
-static void note(void *ctx, uint64_t number)
+HL__HOT static void note(void *ctx, uint64_t number)
 {
     struct vm *vm = ctx;
 
@@ -50,7 +51,7 @@ static void note(void *ctx, uint64_t number)
         dirty_add(&vm->touched, number);
 }
 
-static hl_status collect(struct vm *vm, hl_error *err)
+HL__HOT static hl_status collect(struct vm *vm, hl_error *err)
 {
     return vm->kind.hv->dirty(vm->machine, note, vm, err);
 }
@@ -161,7 +162,7 @@ static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
 }
 
 /* Copies every dirty page back. */
-static hl_status put_back(struct vm *vm, const struct content *to, hl_error *err)
+HL__HOT static hl_status put_back(struct vm *vm, const struct content *to, hl_error *err)
 {
     uint64_t at = 0, number;
     uint32_t stale = 0;
@@ -176,7 +177,7 @@ static hl_status put_back(struct vm *vm, const struct content *to, hl_error *err
     return stale > STALE_MAX ? forget(vm, err) : HL_OK;
 }
 
-static bool must_rebuild(const struct vm *vm, const struct content *to)
+HL__HOT static bool must_rebuild(const struct vm *vm, const struct content *to)
 {
     if (!vm->kind.hv->remaps)
         return false;
@@ -185,7 +186,7 @@ static bool must_rebuild(const struct vm *vm, const struct content *to)
             base_pages(vm->content->base) + base_pages(to->base) > COPY_MAX);
 }
 
-static void clear_requests(struct vm *vm)
+HL__HOT static void clear_requests(struct vm *vm)
 {
     const struct hl_area *area = &vm->memory.layout->areas[AREA_REQUESTS];
     uint8_t *requests = memory_at(&vm->memory, AREA_REQUESTS, 0, vm->requests_end);
@@ -197,7 +198,7 @@ static void clear_requests(struct vm *vm)
     vm->requests_end = 0;
 }
 
-static hl_status put_content(struct vm *vm, const struct content *to, hl_error *err)
+HL__HOT static hl_status put_content(struct vm *vm, const struct content *to, hl_error *err)
 {
     hl_status status = collect(vm, err);
 
@@ -215,7 +216,7 @@ static hl_status put_content(struct vm *vm, const struct content *to, hl_error *
 
 /* ---- Putting the processor in place --------------------------------------------------- */
 
-static void park_at(struct vm *vm, const struct vm_park *park)
+HL__HOT static void park_at(struct vm *vm, const struct vm_park *park)
 {
     vm->reset = (struct hv_reset){.rip = system_scrub_entry(),
                                   .rsp = park->rsp,
@@ -250,8 +251,8 @@ static hl_status scrub(struct vm *vm, hl_error *err)
     return status;
 }
 
-hl_status vm_restore(struct vm *vm, const struct content *content, const struct vm_park *park,
-                     uint64_t lineage, hl_error *err)
+HL__HOT hl_status vm_restore(struct vm *vm, const struct content *content,
+                             const struct vm_park *park, uint64_t lineage, hl_error *err)
 {
     hl_status status = HL_OK;
 
@@ -344,7 +345,7 @@ hl_status vm_freeze(const struct content **out, struct vm *vm, hl_error *err)
 
 /* ---- Entering ------------------------------------------------------------------------------- */
 
-hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
+HL__HOT hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
 {
     const struct hv_ops *hv = vm->kind.hv;
     hl_status status;

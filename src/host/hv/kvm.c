@@ -14,6 +14,7 @@
 #include "kvm.h"
 #include "kvm_cpuid.h"
 #include "kvm_probe.h"
+#include "../../shared/hot.h"
 
 /* ---- Creating (KVM api.rst, sections 4.2, 4.7, 4.35) --------------------------- */
 
@@ -248,7 +249,7 @@ static uint8_t *kvm_memory(const struct hv_vm *vm)
 
 /* ---- Running (KVM api.rst, sections 4.10, 5) -------------------------------------- */
 
-static void kvm_attach(struct hv_vm *vm)
+HL__HOT static void kvm_attach(struct hv_vm *vm)
 {
     vm->runner.thread = pthread_self();
 }
@@ -273,7 +274,7 @@ static void port_exit(struct hv_exit *out, const struct kvm_run *run)
     out->count = run->io.count;
 }
 
-static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
+HL__HOT static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
 {
     *out = (struct hv_exit){.kind = HV_EXIT_OTHER, .code = run->exit_reason};
     switch (run->exit_reason) {
@@ -299,8 +300,8 @@ static void decode_exit(struct hv_exit *out, const struct kvm_run *run)
     }
 }
 
-static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
-                         hl_error *err)
+HL__HOT static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset,
+                                 struct hv_exit *exit, hl_error *err)
 {
     hl_status status = kvm_runner_enter(&vm->runner, vm->vcpu, err);
     bool failed;

@@ -10,6 +10,7 @@
 
 #include "../error.h"
 #include "kvm.h"
+#include "../../shared/hot.h"
 
 enum { PAGE = 4096, RING_ENTRIES = 1024 };
 enum { RING_SIZE = RING_ENTRIES * sizeof(struct kvm_dirty_gfn) };
@@ -74,7 +75,7 @@ void kvm_dirty_free(struct hv_vm *vm)
 }
 
 /* KVM writes an entry before it sets its flag; we read it after. */
-static void read_ring(struct hv_vm *vm, hv_page_fn page, void *ctx)
+HL__HOT static void read_ring(struct hv_vm *vm, hv_page_fn page, void *ctx)
 {
     struct kvm_dirty_gfn *entry;
 
@@ -100,7 +101,7 @@ static hl_status read_log(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error
     return HL_OK;
 }
 
-hl_status kvm_dirty(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err)
+HL__HOT hl_status kvm_dirty(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err)
 {
     if (vm->log)
         return read_log(vm, page, ctx, err);
