@@ -8,7 +8,12 @@
 #include "pages.h"
 #include "../shared/hot.h"
 
-static void base_release(struct base *base)
+void base_retain(struct base *base)
+{
+    atomic_fetch_add(&base->count, 1);
+}
+
+void base_release(struct base *base)
 {
     if (!base || atomic_fetch_sub(&base->count, 1) != 1)
         return;
@@ -26,7 +31,7 @@ static struct content *make(struct base *base, struct tree_node *tree, uint32_t 
     if (!content)
         return NULL;
     atomic_init(&content->count, 1);
-    atomic_fetch_add(&base->count, 1);
+    base_retain(base);
     content->base = base;
     content->tree = tree;
     content->height = height;
@@ -110,6 +115,7 @@ void content_release(const struct content *content)
         return;
     tree_release(content->tree, content->height);
     base_release(content->base);
+    base_release(atomic_load(&content->flat));
     free(shared(content));
 }
 

@@ -29,6 +29,7 @@ struct base {
 struct content {
     atomic_uint count;
     struct base *base;
+    _Atomic(struct base *) flat; /* all of it, if somebody wanted views; or NULL */
     struct tree_node *tree;
     uint32_t height, pages; /* of the tree */
 };
@@ -51,4 +52,11 @@ void content_release(const struct content *content);
 const uint8_t *content_at(const struct content *content, uint64_t number);
 /* The same without the tree: what a view of the base shows. */
 const uint8_t *content_base_at(const struct content *content, uint64_t number);
+
+/* What a VM that is to hold the content should have views of; what these do not
+ * show is in the tree: *whole says that they show all. Made at the first use
+ * where the tree is not small. Borrowed. */
+struct base *content_view(const struct content *content, bool *whole);
+void base_retain(struct base *base);
+void base_release(struct base *base);
 #endif

@@ -143,7 +143,7 @@ static void diff(const struct tree_node *a, const struct tree_node *b, uint32_t 
         if (height > 1)
             diff(x, y, height - 1, (base | i) << TREE_BITS, fn, ctx);
         else
-            fn(ctx, base | i);
+            fn(ctx, base | i, y);
     }
 }
 
@@ -152,4 +152,20 @@ void tree_diff(const struct tree_node *a, const struct tree_node *b, uint32_t he
 {
     if (a != b)
         diff(a, b, height, 0, fn, ctx);
+}
+
+uint64_t tree_distance(const struct tree_node *a, const struct tree_node *b, uint32_t height,
+                       uint64_t limit)
+{
+    const void *x, *y;
+    uint64_t count = 0;
+    uint32_t i;
+
+    for (i = 0; a != b && i < TREE_WIDTH && count < limit; i++) {
+        x = child_of(a, i);
+        y = child_of(b, i);
+        if (x != y)
+            count += height > 1 ? tree_distance(x, y, height - 1, limit - count) : 1;
+    }
+    return count;
 }

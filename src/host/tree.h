@@ -26,8 +26,12 @@ bool tree_put(struct tree_node **root, uint32_t height, uint64_t number, const u
 struct tree_node *tree_fork(const struct tree_node *root, uint32_t height);
 void tree_release(struct tree_node *root, uint32_t height);
 
-/* Each number at which the two versions differ, ascending. */
-typedef void (*tree_fn)(void *ctx, uint64_t number);
+/* Each number at which the two versions differ, ascending, with the page that b
+ * has there; NULL: none. */
+typedef void (*tree_fn)(void *ctx, uint64_t number, const uint8_t *page);
 void tree_diff(const struct tree_node *a, const struct tree_node *b, uint32_t height, tree_fn fn,
                void *ctx);
+/* How many that is, counted up to `limit`. */
+uint64_t tree_distance(const struct tree_node *a, const struct tree_node *b, uint32_t height,
+                       uint64_t limit);
 #endif

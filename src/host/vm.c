@@ -15,7 +15,7 @@
  * unchanged often enough is protected again. */
 enum {
     STALE_MAX = 48,     /* pages of the hot set that a round left unchanged */
-    TOUCHED_MAX = 1024, /* pages; beyond that memory is given back */
+    TOUCHED_MAX = 1536, /* pages; beyond that memory is given back; the ring holds more */
     COPY_MAX = 512      /* pages: another base is copied up to here, else mapped */
 };
 #define MESSAGES_KEEP (1ull << 20) /* bytes of requests that stay in memory */
@@ -79,11 +79,11 @@ struct copy {
     const struct content *to;
 };
 
-static void copy_page(void *ctx, uint64_t number)
+static void copy_page(void *ctx, uint64_t number, const uint8_t *page)
 {
     const struct copy *copy = ctx;
 
-    page_restore(page_of(copy->vm, number), content_at(copy->to, number));
+    page_restore(page_of(copy->vm, number), page ? page : content_base_at(copy->to, number));
 }
 
 /* Copies what a view of the base does not show. */
@@ -106,13 +106,13 @@ static uint64_t base_pages(const struct base *base)
 
 static void copy_runs(struct vm *vm, const struct base *base, const struct content *to)
 {
-    struct copy copy = {vm, to};
     uint64_t number;
     uint32_t i;
 
     for (i = 0; i < base->run_count; i++)
-        for (number = 0; number < base->runs[i].size / HL_PAGE; number++)
-            copy_page(&copy, base->runs[i].gpa / HL_PAGE + number);
+        for (number = base->runs[i].gpa / HL_PAGE;
+             number < (base->runs[i].gpa + base->runs[i].size) / HL_PAGE; number++)
+            page_restore(page_of(vm, number), content_at(to, number));
 }
 
 /* Pages that the two contents may have different. */
@@ -125,6 +125,13 @@ static void copy_differences(struct vm *vm, const struct content *to)
         return;
     copy_runs(vm, vm->content->base, to);
     copy_runs(vm, to->base, to);
+}
+
+static void use_base(struct vm *vm, struct base *base)
+{
+    base_retain(base);
+    base_release(vm->base);
+    vm->base = base;
 }
 
 static hl_status map_base(struct vm *vm, const struct base *from, const struct base *to,
@@ -149,13 +156,18 @@ static hl_status map_base(struct vm *vm, const struct base *from, const struct b
 static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
 {
     hl_status status = HL_OK;
+    struct base *base;
+    bool whole;
 
+    base = content_view(to, &whole);
     os_discard(vm->memory.base + SYSTEM_SIZE, vm->memory.layout->memory_size - SYSTEM_SIZE);
-    if (vm->content->base != to->base)
-        status = map_base(vm, vm->content->base, to->base, err);
+    if (base != vm->base)
+        status = map_base(vm, vm->base, base, err);
     if (status)
         return status;
-    copy_tree(vm, to);
+    use_base(vm, base);
+    if (!whole)
+        copy_tree(vm, to);
     dirty_clear(&vm->touched);
     vm->requests_end = 0;
     return forget(vm, err);
@@ -177,13 +189,20 @@ HL__HOT static hl_status put_back(struct vm *vm, const struct content *to, hl_er
     return stale > STALE_MAX ? forget(vm, err) : HL_OK;
 }
 
+/* Pages that differ, counted up to a little more than COPY_MAX. */
+static uint64_t distance(const struct content *a, const struct content *b)
+{
+    if (a->base == b->base)
+        return tree_distance(a->tree, b->tree, a->height, COPY_MAX + 1);
+    return a->pages + b->pages + base_pages(a->base) + base_pages(b->base);
+}
+
 HL__HOT static bool must_rebuild(const struct vm *vm, const struct content *to)
 {
     if (!vm->kind.hv->remaps)
         return false;
     return vm->touched.count > TOUCHED_MAX ||
-           (vm->content->base != to->base &&
-            base_pages(vm->content->base) + base_pages(to->base) > COPY_MAX);
+           (vm->content != to && distance(vm->content, to) > COPY_MAX);
 }
 
 HL__HOT static void clear_requests(struct vm *vm)
@@ -370,7 +389,7 @@ HL__HOT hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
 
 static hl_status make_machine(struct vm *vm, hl_error *err)
 {
-    const struct base *base = vm->content->base;
+    const struct base *base = vm->base;
     struct hv_view views[1 + BASE_RUNS_MAX] = {{&vm->kind.shape->system, 0, 0, SYSTEM_SIZE}};
     struct x86_state state;
     struct hv_setup setup = {
@@ -399,6 +418,7 @@ hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest 
     const uint64_t pages = kind->shape->layout.memory_size / HL_PAGE;
     struct vm *vm = calloc(1, sizeof *vm);
     hl_status status;
+    bool whole;
 
     *out = NULL;
     if (!vm)
@@ -410,6 +430,7 @@ hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest 
     guest_shape_use(guest, kind->shape);
     content_retain(content);
     vm->content = content;
+    use_base(vm, content_view(content, &whole));
     if (dirty_init(&vm->dirty, pages) && dirty_init(&vm->touched, pages))
         status = make_machine(vm, err);
     else
@@ -418,7 +439,8 @@ hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest 
         vm_destroy(vm);
         return status;
     }
-    copy_tree(vm, content);
+    if (!whole)
+        copy_tree(vm, content);
     *out = vm;
     return HL_OK;
 }
@@ -432,6 +454,7 @@ void vm_destroy(struct vm *vm)
     dirty_free(&vm->dirty);
     dirty_free(&vm->touched);
     content_release(vm->content);
+    base_release(vm->base);
     guest_shape_done(vm->guest, vm->kind.shape);
     hl_guest_release(vm->guest);
     free(vm);

@@ -36,6 +36,7 @@ struct vm {
     struct memory memory;
     const hl_guest *guest;         /* retained, as is kind.shape */
     const struct content *content; /* memory is this, but for dirty and messages */
+    struct base *base;             /* what memory has views of */
     struct dirty dirty;            /* the hot set: kept over restores, copied at each */
     struct dirty touched;          /* pages that were dirty since memory was given back */
     uint64_t requests_end;         /* the host has written messages up to here */

@@ -12,7 +12,7 @@
 #include "kvm.h"
 #include "../../shared/hot.h"
 
-enum { PAGE = 4096, RING_ENTRIES = 1024 };
+enum { PAGE = 4096, RING_ENTRIES = 2048 };
 enum { RING_SIZE = RING_ENTRIES * sizeof(struct kvm_dirty_gfn) };
 
 static hl_status prepare_ring(struct hv_vm *vm, hl_error *err)
