@@ -35,6 +35,11 @@ static const struct bench_row *const all_rows[] = {
     &row_destroy_cached,
     &row_snapshot_take,
     &row_take_256,
+    &row_create_1g,
+    &row_restore_1g,
+    &row_take_1g,
+    &row_create_1g_cold,
+    &row_clone_rss,
 };
 
 enum { ROWS = sizeof(all_rows) / sizeof(all_rows[0]) };

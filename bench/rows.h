@@ -16,5 +16,7 @@ extern const struct bench_row row_snapshot_take, row_take_256;
 extern const struct bench_row row_create_from_call, row_create_from_other_call;
 extern const struct bench_row row_create_from_other_16m_call, row_create_from_nocache_call;
 extern const struct bench_row row_destroy_cached;
+extern const struct bench_row row_create_1g, row_create_1g_cold, row_restore_1g, row_take_1g;
+extern const struct bench_row row_clone_rss;
 
 #endif

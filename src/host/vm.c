@@ -94,6 +94,13 @@ static void copy_tree(struct vm *vm, const struct content *to)
     tree_diff(NULL, to->tree, to->height, copy_page, &copy);
 }
 
+void vm_lay(struct vm *vm)
+{
+    if (!vm->laid)
+        copy_tree(vm, vm->content);
+    vm->laid = true;
+}
+
 static uint64_t base_pages(const struct base *base)
 {
     uint64_t pages = 0;
@@ -168,6 +175,7 @@ static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
     use_base(vm, base);
     if (!whole)
         copy_tree(vm, to);
+    vm->laid = true;
     dirty_clear(&vm->touched);
     vm->requests_end = 0;
     return forget(vm, err);
@@ -223,6 +231,8 @@ HL__HOT static hl_status put_content(struct vm *vm, const struct content *to, hl
 
     if (status)
         return status;
+    if (vm->content != to)
+        vm_lay(vm);
     status = must_rebuild(vm, to) ? rebuild(vm, to, err) : put_back(vm, to, err);
     if (status)
         return status;
@@ -369,6 +379,8 @@ HL__HOT hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
     const struct hv_ops *hv = vm->kind.hv;
     hl_status status;
 
+    if (!vm->laid)
+        vm_lay(vm);
     for (;;) {
         status = hv->run(vm->machine, vm->has_reset ? &vm->reset : NULL, exit, err);
         vm->has_reset = false; /* even if stopped at once: they are in place */
@@ -418,7 +430,6 @@ hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest 
     const uint64_t pages = kind->shape->layout.memory_size / HL_PAGE;
     struct vm *vm = calloc(1, sizeof *vm);
     hl_status status;
-    bool whole;
 
     *out = NULL;
     if (!vm)
@@ -430,7 +441,7 @@ hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest 
     guest_shape_use(guest, kind->shape);
     content_retain(content);
     vm->content = content;
-    use_base(vm, content_view(content, &whole));
+    use_base(vm, content_view(content, &vm->laid));
     if (dirty_init(&vm->dirty, pages) && dirty_init(&vm->touched, pages))
         status = make_machine(vm, err);
     else
@@ -439,8 +450,6 @@ hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest 
         vm_destroy(vm);
         return status;
     }
-    if (!whole)
-        copy_tree(vm, content);
     *out = vm;
     return HL_OK;
 }

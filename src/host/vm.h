@@ -43,6 +43,7 @@ struct vm {
     uint64_t lineage;              /* whose guest code ran last; 0: nobody's */
     struct hv_reset reset;         /* registers for the next entry */
     bool has_reset;
+    bool laid;       /* memory is the content; else its pages beyond the base are to come */
     bool abnormal;   /* the last exit was not the gate's */
     bool lost;       /* nothing heals it */
     struct vm *next; /* in the cache */
@@ -67,6 +68,8 @@ hl_status vm_freeze(const struct content **out, struct vm *vm, hl_error *err);
 /* Gives memory back beyond a few MiB. */
 void vm_trim(struct vm *vm);
 
+/* Puts the content in place now; an idle clone has it done at its first entry. */
+void vm_lay(struct vm *vm);
 /* Enters the guest until its next exit; serves what is the VM's own matter. */
 hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err);
 /* RSP of a parked guest. */
