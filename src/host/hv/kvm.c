@@ -13,6 +13,7 @@
 #include "../error.h"
 #include "kvm.h"
 #include "kvm_cpuid.h"
+#include "kvm_failure.h"
 #include "kvm_probe.h"
 #include "../../shared/hot.h"
 
@@ -318,7 +319,7 @@ HL__HOT static hl_status kvm_run(struct hv_vm *vm, const struct hv_reset *reset,
     if (failed)
         return interrupted(vm, exit, err);
     decode_exit(exit, vm->run);
-    return HL_OK;
+    return exit->kind == HV_EXIT_OTHER ? kvm_failure(vm->run, err) : HL_OK;
 }
 
 /* First the flag, then the signal: a vCPU that is not in KVM_RUN yet sees the
