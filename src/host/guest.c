@@ -209,6 +209,7 @@ void guest_shape_done(const hl_guest *guest, const struct shape *shape)
 {
     lock_take(&shared(guest)->lock);
     ((struct shape *)(uintptr_t)shape)->users--;
+    forget_shapes(shared(guest));
     lock_drop(&shared(guest)->lock);
 }
 
