@@ -6,34 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../fake/fake.h"
 #include "../test.h"
+#include "spinner.h"
 
 #define MS 1000000ull  /* nanoseconds */
 enum { SLACK = 2000 }; /* ms by which a busy machine may be late */
 #define LATE "the call ran past its deadline"
-
-static hl_status spin(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
-{
-    (void)err;
-    return fake_spin(guest, exit);
-}
-
-static hl_status ask_host(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
-{
-    (void)exit;
-    (void)err;
-    return guest->step ? fake_return(guest, hl_void()) : fake_call(guest, 0, NULL, 0);
-}
-
-static const struct fake_function exports[] = {{"noop", "void()", NULL},
-                                               {"spin", "void()", spin},
-                                               {"ask", "void()", ask_host}};
-static const hl_symbol imports[] = {{"h", "void()"}};
-static const struct fake_program program = {.exports = exports,
-                                            .export_count = 3,
-                                            .imports = imports,
-                                            .import_count = 1};
 
 /* user: a pause in microseconds. */
 static hl_status pause_for(hl_call *call, const hl_value args[], hl_value *ret)
@@ -44,26 +22,6 @@ static hl_status pause_for(hl_call *call, const hl_value args[], hl_value *ret)
     return HL_OK;
 }
 
-static hl_sandbox *box_with(hl_fn fn, void *user, uint64_t deadline_us)
-{
-    const hl_host_function function = {"h", "void()", fn, user};
-    const hl_config config = {
-        .struct_size = sizeof config, .deadline_us = deadline_us, .message_size = 64 * 1024};
-    hl_sandbox *box;
-    hl_host *host;
-    hl_error err;
-
-    CHECK_INT(hl_host_create(&host, &function, 1, NULL), HL_OK);
-    CHECK_INT(fake_create(&box, &program, host, &config, &err), HL_OK);
-    hl_host_release(host);
-    return box;
-}
-
-static hl_status call(hl_sandbox *box, const char *name, hl_error *err)
-{
-    return hl_sandbox_call(NULL, box, name, NULL, 0, err);
-}
-
 /* The call ends by its deadline, not before it and not much after. */
 static void expect_late(hl_sandbox *box, const char *name, uint32_t ms)
 {
@@ -71,20 +29,20 @@ static void expect_late(hl_sandbox *box, const char *name, uint32_t ms)
     uint64_t took;
     hl_error err;
 
-    CHECK_INT(call(box, name, &err), HL_E_DEADLINE);
+    CHECK_INT(spinner_call(box, name, &err), HL_E_DEADLINE);
     took = (os_clock_ns() - start) / MS;
     CHECK_STR(err.text, LATE);
     if (took < ms || took > ms + SLACK)
         FAIL("took %llu ms, wanted %u", (unsigned long long)took, ms);
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
-    CHECK_INT(call(box, name, &err), HL_E_STATE);
+    CHECK_INT(spinner_call(box, name, &err), HL_E_STATE);
     CHECK_HAS(err.text, "the sandbox is POISONED: " LATE);
     CHECK_INT(fake_of(box)->stopped, 0);
 }
 
 TEST(spinning_guest_ends_by_its_deadline)
 {
-    hl_sandbox *box = box_with(pause_for, NULL, 20000);
+    hl_sandbox *box = spinner_box(pause_for, NULL, 20000);
 
     expect_late(box, "spin", 20);
     hl_sandbox_destroy(box);
@@ -92,7 +50,7 @@ TEST(spinning_guest_ends_by_its_deadline)
 
 TEST(spinning_init_ends_by_its_deadline)
 {
-    const struct fake_program spinning = {.init = spin};
+    const struct fake_program spinning = {.init = spinner_spin};
     const hl_config config = {.struct_size = sizeof config, .deadline_us = 20000};
     const uint64_t start = os_clock_ns();
     hl_sandbox *box;
@@ -109,7 +67,7 @@ TEST(spinning_init_ends_by_its_deadline)
 
 TEST(deadline_of_a_microsecond)
 {
-    hl_sandbox *box = box_with(pause_for, NULL, 0);
+    hl_sandbox *box = spinner_box(pause_for, NULL, 0);
 
     hl_sandbox_set_deadline(box, 1, NULL);
     expect_late(box, "spin", 0);
@@ -118,14 +76,14 @@ TEST(deadline_of_a_microsecond)
 
 TEST(deadline_can_be_set_before_each_call)
 {
-    hl_sandbox *box = box_with(pause_for, NULL, 0);
+    hl_sandbox *box = spinner_box(pause_for, NULL, 0);
     hl_error err;
 
-    CHECK_INT(call(box, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
     hl_sandbox_set_deadline(box, UINT64_MAX, NULL);
-    CHECK_INT(call(box, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
     hl_sandbox_set_deadline(box, 10 * 1000 * 1000, NULL);
-    CHECK_INT(call(box, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
     hl_sandbox_set_deadline(box, 30000, NULL);
     expect_late(box, "spin", 30);
     hl_sandbox_destroy(box);
@@ -134,11 +92,11 @@ TEST(deadline_can_be_set_before_each_call)
 TEST(deadline_can_be_taken_away)
 {
     unsigned pause_us = 60000;
-    hl_sandbox *box = box_with(pause_for, &pause_us, 10000);
+    hl_sandbox *box = spinner_box(pause_for, &pause_us, 10000);
     hl_error err;
 
     hl_sandbox_set_deadline(box, 0, NULL);
-    CHECK_INT(call(box, "ask", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_OK);
     hl_sandbox_destroy(box);
 }
 
@@ -148,7 +106,7 @@ TEST(deadline_can_be_taken_away)
 TEST(host_function_outlives_the_deadline)
 {
     unsigned pause_us = 50000;
-    hl_sandbox *box = box_with(pause_for, &pause_us, 10000);
+    hl_sandbox *box = spinner_box(pause_for, &pause_us, 10000);
     uint64_t runs = fake_of(box)->runs;
 
     expect_late(box, "ask", 50);
@@ -165,14 +123,14 @@ static hl_status wait_until_late(hl_call *call_, const hl_value args[], hl_value
     CHECK(!hl_call_stopped(call_));
     while (!hl_call_stopped(call_))
         ;
-    CHECK_INT(call(hl_call_sandbox(call_), "noop", &err), HL_E_DEADLINE);
+    CHECK_INT(spinner_call(hl_call_sandbox(call_), "noop", &err), HL_E_DEADLINE);
     CHECK_STR(err.text, LATE);
     return HL_OK;
 }
 
 TEST(host_function_can_see_that_it_is_late)
 {
-    hl_sandbox *box = box_with(wait_until_late, NULL, 100000);
+    hl_sandbox *box = spinner_box(wait_until_late, NULL, 100000);
 
     expect_late(box, "ask", 100);
     hl_sandbox_destroy(box);
@@ -184,14 +142,14 @@ static hl_status spin_nested(hl_call *call_, const hl_value args[], hl_value *re
 
     (void)args;
     (void)ret;
-    CHECK_INT(call(hl_call_sandbox(call_), "spin", &err), HL_E_DEADLINE);
+    CHECK_INT(spinner_call(hl_call_sandbox(call_), "spin", &err), HL_E_DEADLINE);
     return HL_OK;
 }
 
 /* A nested call has no deadline of its own: the outermost one's covers it. */
 TEST(deadline_covers_nested_calls)
 {
-    hl_sandbox *box = box_with(spin_nested, NULL, 30000);
+    hl_sandbox *box = spinner_box(spin_nested, NULL, 30000);
 
     expect_late(box, "ask", 30);
     hl_sandbox_destroy(box);
@@ -202,12 +160,12 @@ TEST(deadline_covers_nested_calls)
 /* It sleeps after a while without work, and a call wakes it. */
 TEST(watcher_sleeps_and_wakes)
 {
-    hl_sandbox *box = box_with(pause_for, NULL, 30000);
+    hl_sandbox *box = spinner_box(pause_for, NULL, 30000);
     hl_error err;
     int i;
 
     for (i = 0; i < 3; i++) {
-        CHECK_INT(call(box, "noop", &err), HL_OK);
+        CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
         usleep(350000);
     }
     usleep(400000);
@@ -217,10 +175,10 @@ TEST(watcher_sleeps_and_wakes)
 
 TEST(watcher_wakes_for_a_new_sandbox)
 {
-    hl_sandbox *box = box_with(pause_for, NULL, 5 * 1000 * 1000), *second;
+    hl_sandbox *box = spinner_box(pause_for, NULL, 5 * 1000 * 1000), *second;
 
     usleep(600000);
-    second = box_with(pause_for, NULL, 30000);
+    second = spinner_box(pause_for, NULL, 30000);
     expect_late(second, "spin", 30);
     hl_sandbox_destroy(second);
     hl_sandbox_destroy(box);
@@ -230,13 +188,13 @@ TEST(watcher_wakes_for_a_new_sandbox)
 TEST(deadline_hits_no_later_call)
 {
     unsigned pause_us = 500;
-    hl_sandbox *box = box_with(pause_for, &pause_us, 2000 * 1000);
+    hl_sandbox *box = spinner_box(pause_for, &pause_us, 2000 * 1000);
     const uint64_t end = os_clock_ns() + 2500 * MS;
     hl_error err;
 
     while (os_clock_ns() < end) {
-        CHECK_INT(call(box, "noop", &err), HL_OK);
-        CHECK_INT(call(box, "ask", &err), HL_OK);
+        CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
+        CHECK_INT(spinner_call(box, "ask", &err), HL_OK);
     }
     CHECK_INT(fake_of(box)->stops, 0);
     hl_sandbox_destroy(box);
@@ -250,21 +208,21 @@ static void *spin_until_late(void *box)
 
 TEST(only_the_late_sandbox_ends)
 {
-    hl_sandbox *late = box_with(pause_for, NULL, 50000);
-    hl_sandbox *patient = box_with(pause_for, NULL, 60 * 1000 * 1000);
-    hl_sandbox *free_ = box_with(pause_for, NULL, 0);
+    hl_sandbox *late = spinner_box(pause_for, NULL, 50000);
+    hl_sandbox *patient = spinner_box(pause_for, NULL, 60 * 1000 * 1000);
+    hl_sandbox *free_ = spinner_box(pause_for, NULL, 0);
     pthread_t thread;
     hl_error err;
     int i;
 
     CHECK_INT(pthread_create(&thread, NULL, spin_until_late, late), 0);
     for (i = 0; i < 100; i++) {
-        CHECK_INT(call(patient, "noop", &err), HL_OK);
-        CHECK_INT(call(free_, "noop", &err), HL_OK);
+        CHECK_INT(spinner_call(patient, "noop", &err), HL_OK);
+        CHECK_INT(spinner_call(free_, "noop", &err), HL_OK);
         usleep(1000);
     }
     CHECK_INT(pthread_join(thread, NULL), 0);
-    CHECK_INT(call(patient, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(patient, "noop", &err), HL_OK);
     CHECK_INT(fake_of(patient)->stops, 0);
     CHECK_INT(fake_of(free_)->stops, 0);
     hl_sandbox_destroy(late);
@@ -283,9 +241,9 @@ TEST(sandboxes_with_deadlines_come_and_go)
     for (i = 0; i < 400; i++) {
         at = (at * 5 + 3 + i / 7) % COUNT;
         hl_sandbox_destroy(boxes[at]);
-        boxes[at] = box_with(pause_for, NULL, i % 3 ? 1000 * 1000 : 0);
+        boxes[at] = spinner_box(pause_for, NULL, i % 3 ? 1000 * 1000 : 0);
         hl_sandbox_set_deadline(boxes[at], 2 * 1000 * 1000, NULL);
-        CHECK_INT(call(boxes[at], "noop", &err), HL_OK);
+        CHECK_INT(spinner_call(boxes[at], "noop", &err), HL_OK);
     }
     hl_sandbox_set_deadline(boxes[at], 10000, NULL);
     expect_late(boxes[at], "spin", 10);
@@ -348,14 +306,14 @@ static hl_status be_late_then_stop(hl_call *call_, const hl_value args[], hl_val
 
 TEST(the_first_reason_counts)
 {
-    hl_sandbox *box = box_with(stop_then_be_late, NULL, 20000);
+    hl_sandbox *box = spinner_box(stop_then_be_late, NULL, 20000);
     hl_error err;
 
-    CHECK_INT(call(box, "ask", &err), HL_E_CANCELLED);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_E_CANCELLED);
     CHECK_STR(err.text, "the call was cancelled");
     hl_sandbox_destroy(box);
-    box = box_with(be_late_then_stop, NULL, 20000);
-    CHECK_INT(call(box, "ask", &err), HL_E_DEADLINE);
+    box = spinner_box(be_late_then_stop, NULL, 20000);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_E_DEADLINE);
     CHECK_STR(err.text, LATE);
     hl_sandbox_destroy(box);
 }
@@ -383,10 +341,10 @@ TEST(guest_never_resumes_after_its_deadline)
     int i;
 
     for (i = 0; i < 100; i++) {
-        box = box_with(return_when_late, NULL, 0);
+        box = spinner_box(return_when_late, NULL, 0);
         CHECK_INT(hl_sandbox_set_deadline(box, 2000, &err), HL_OK);
         runs = fake_of(box)->runs;
-        CHECK_INT(call(box, "ask", &err), HL_E_DEADLINE);
+        CHECK_INT(spinner_call(box, "ask", &err), HL_E_DEADLINE);
         CHECK(fake_of(box)->runs <= runs + 1);
         hl_sandbox_destroy(box);
     }

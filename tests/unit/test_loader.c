@@ -3,23 +3,8 @@
 #include <hyperlight/hyperlight.h>
 
 #include "../test.h"
-#include "loader_check.h"
+#include "loader_image.h"
 
-static struct elf_build b;
-
-/* Builds an image, changes it, wants it refused with this text. */
-#define REFUSED(kind, change, text) \
-    do { \
-        elf_build(&b, kind); \
-        change; \
-        check_refused(&b, HL_E_IMAGE, text); \
-    } while (0)
-#define TAKEN(kind, change) \
-    do { \
-        elf_build(&b, kind); \
-        change; \
-        check_loads(&b); \
-    } while (0)
 #define PH(n) elf_phdr(&b, PH_##n)
 
 /* ---- Good images ---------------------------------------------------------------- */

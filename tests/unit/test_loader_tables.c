@@ -4,22 +4,8 @@
 #include <stdio.h>
 
 #include "../test.h"
-#include "loader_check.h"
+#include "loader_image.h"
 
-static struct elf_build b;
-
-#define REFUSED(kind, change, text) \
-    do { \
-        elf_build(&b, kind); \
-        change; \
-        check_refused(&b, HL_E_IMAGE, text); \
-    } while (0)
-#define TAKEN(kind, change) \
-    do { \
-        elf_build(&b, kind); \
-        change; \
-        check_loads(&b); \
-    } while (0)
 #define DYNAMIC(tag) (*elf_dynamic(&b, ELF_DT_##tag))
 #define CODE elf_link(&b, AT_CODE)
 

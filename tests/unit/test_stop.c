@@ -5,41 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../fake/fake.h"
 #include "../test.h"
-
-/* ---- Guests ------------------------------------------------------------------------ */
-
-static hl_status spin(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
-{
-    (void)err;
-    return fake_spin(guest, exit);
-}
-
-static hl_status ask_host(struct fake_guest *guest, struct hv_exit *exit, hl_error *err)
-{
-    (void)exit;
-    (void)err;
-    return guest->step ? fake_return(guest, hl_void()) : fake_call(guest, 0, NULL, 0);
-}
-
-static const struct fake_function exports[] = {{"noop", "void()", NULL},
-                                               {"spin", "void()", spin},
-                                               {"ask", "void()", ask_host}};
-static const hl_symbol imports[] = {{"h", "void()"}};
-static const struct fake_program program = {.exports = exports,
-                                            .export_count = 3,
-                                            .imports = imports,
-                                            .import_count = 1};
-
-static hl_host *host_with(hl_fn fn, void *user)
-{
-    const hl_host_function function = {"h", "void()", fn, user};
-    hl_host *host;
-
-    CHECK_INT(hl_host_create(&host, &function, 1, NULL), HL_OK);
-    return host;
-}
+#include "spinner.h"
 
 static hl_status nothing(hl_call *call, const hl_value args[], hl_value *ret)
 {
@@ -49,36 +16,20 @@ static hl_status nothing(hl_call *call, const hl_value args[], hl_value *ret)
     return HL_OK;
 }
 
-static hl_sandbox *box_with(hl_fn fn, void *user)
-{
-    hl_host *host = host_with(fn, user);
-    hl_sandbox *box;
-    hl_error err;
-
-    CHECK_INT(fake_create(&box, &program, host, NULL, &err), HL_OK);
-    hl_host_release(host);
-    return box;
-}
-
-static hl_status call(hl_sandbox *box, const char *name, hl_error *err)
-{
-    return hl_sandbox_call(NULL, box, name, NULL, 0, err);
-}
-
 /* ---- Before, during, after --------------------------------------------------------- */
 
 TEST(stop_before_a_call_has_no_effect)
 {
-    hl_sandbox *box = box_with(nothing, NULL);
+    hl_sandbox *box = spinner_box(nothing, NULL, 0);
     hl_error err;
 
     CHECK(!hl_interrupt_stop(NULL));
     CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(box)));
     CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(box)));
     CHECK_INT(fake_of(box)->stops, 0);
-    CHECK_INT(call(box, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
     CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(box)));
-    CHECK_INT(call(box, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
     hl_sandbox_destroy(box);
 }
 
@@ -98,19 +49,19 @@ static void expect_cancelled(hl_sandbox *box, const char *name)
     hl_error err;
 
     CHECK_INT(pthread_create(&thread, NULL, stop_soon, hl_sandbox_interrupt(box)), 0);
-    CHECK_INT(call(box, name, &err), HL_E_CANCELLED);
+    CHECK_INT(spinner_call(box, name, &err), HL_E_CANCELLED);
     CHECK_STR(err.text, "the call was cancelled");
     CHECK_INT(pthread_join(thread, NULL), 0);
     CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(box)));
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
-    CHECK_INT(call(box, name, &err), HL_E_STATE);
+    CHECK_INT(spinner_call(box, name, &err), HL_E_STATE);
     CHECK_HAS(err.text, "the sandbox is POISONED: the call was cancelled");
     CHECK_INT(fake_of(box)->stopped, 0); /* settled */
 }
 
 TEST(stop_a_spinning_guest)
 {
-    hl_sandbox *box = box_with(nothing, NULL);
+    hl_sandbox *box = spinner_box(nothing, NULL, 0);
 
     expect_cancelled(box, "spin");
     CHECK_INT(fake_of(box)->stops, 1);
@@ -120,11 +71,11 @@ TEST(stop_a_spinning_guest)
 /* The caller gets its error even if nobody looks at it. */
 TEST(stop_without_an_error_to_fill)
 {
-    hl_sandbox *box = box_with(nothing, NULL);
+    hl_sandbox *box = spinner_box(nothing, NULL, 0);
     pthread_t thread;
 
     CHECK_INT(pthread_create(&thread, NULL, stop_soon, hl_sandbox_interrupt(box)), 0);
-    CHECK_INT(call(box, "spin", NULL), HL_E_CANCELLED);
+    CHECK_INT(spinner_call(box, "spin", NULL), HL_E_CANCELLED);
     CHECK_INT(pthread_join(thread, NULL), 0);
     hl_sandbox_destroy(box);
 }
@@ -143,7 +94,7 @@ static hl_status stop_myself(hl_call *call_, const hl_value args[], hl_value *re
     CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(box))); /* once is enough */
     CHECK(hl_call_stopped(call_));
     if (hl_call_user(call_)) {
-        CHECK_INT(call(box, "noop", &err), HL_E_CANCELLED);
+        CHECK_INT(spinner_call(box, "noop", &err), HL_E_CANCELLED);
         CHECK_STR(err.text, "the call was cancelled");
     }
     return HL_OK;
@@ -151,17 +102,17 @@ static hl_status stop_myself(hl_call *call_, const hl_value args[], hl_value *re
 
 TEST(guest_does_not_resume_after_a_stop)
 {
-    hl_sandbox *box = box_with(stop_myself, NULL);
+    hl_sandbox *box = spinner_box(stop_myself, NULL, 0);
     uint64_t runs = fake_of(box)->runs;
     hl_error err;
 
-    CHECK_INT(call(box, "ask", &err), HL_E_CANCELLED);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_E_CANCELLED);
     CHECK_STR(err.text, "the call was cancelled");
     CHECK_INT(fake_of(box)->runs, runs + 1);
     hl_sandbox_destroy(box);
-    box = box_with(stop_myself, "and nest");
+    box = spinner_box(stop_myself, "and nest", 0);
     runs = fake_of(box)->runs;
-    CHECK_INT(call(box, "ask", &err), HL_E_CANCELLED);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_E_CANCELLED);
     CHECK_INT(fake_of(box)->runs, runs + 1);
     hl_sandbox_destroy(box);
 }
@@ -177,7 +128,7 @@ static hl_status wait_until_stopped(hl_call *call_, const hl_value args[], hl_va
 
 TEST(stop_while_a_host_function_blocks)
 {
-    hl_sandbox *box = box_with(wait_until_stopped, NULL);
+    hl_sandbox *box = spinner_box(wait_until_stopped, NULL, 0);
     uint64_t runs = fake_of(box)->runs;
 
     expect_cancelled(box, "ask");
@@ -189,7 +140,7 @@ TEST(stop_while_a_host_function_blocks)
 
 TEST(stop_a_spinning_init)
 {
-    const struct fake_program spinning = {.init = spin};
+    const struct fake_program spinning = {.init = spinner_spin};
     hl_config config = {.struct_size = sizeof config};
     hl_interrupt *stop;
     pthread_t thread;
@@ -224,7 +175,7 @@ static hl_status crash_then_stop(hl_call *call_, const hl_value args[], hl_value
 
     (void)args;
     (void)ret;
-    CHECK_INT(call(box, "crash", &err), HL_E_FAULT);
+    CHECK_INT(spinner_call(box, "crash", &err), HL_E_FAULT);
     CHECK(hl_interrupt_stop(hl_sandbox_interrupt(box)));
     return HL_OK;
 }
@@ -233,18 +184,20 @@ static hl_status crash_then_stop(hl_call *call_, const hl_value args[], hl_value
  * another question. */
 TEST(stop_after_a_nested_fault)
 {
-    static const struct fake_function functions[] = {{"ask", "void()", ask_host},
+    static const struct fake_function functions[] = {{"ask", "void()", spinner_ask},
                                                      {"crash", "void()", crash}};
-    const struct fake_program crashing = {
-        .exports = functions, .export_count = 2, .imports = imports, .import_count = 1};
-    hl_host *host = host_with(crash_then_stop, NULL);
+    const struct fake_program crashing = {.exports = functions,
+                                          .export_count = 2,
+                                          .imports = spinner_program.imports,
+                                          .import_count = 1};
+    hl_host *host = spinner_host(crash_then_stop, NULL);
     hl_sandbox *box;
     hl_error err;
 
     CHECK_INT(fake_create(&box, &crashing, host, NULL, &err), HL_OK);
-    CHECK_INT(call(box, "ask", &err), HL_E_CANCELLED);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_E_CANCELLED);
     CHECK_STR(err.text, "the call was cancelled");
-    CHECK_INT(call(box, "ask", &err), HL_E_STATE);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_E_STATE);
     CHECK_HAS(err.text, "the sandbox is POISONED: triple fault");
     hl_sandbox_destroy(box);
     hl_host_release(host);
@@ -254,12 +207,12 @@ TEST(stop_after_a_nested_fault)
 
 TEST(handle_outlives_its_sandbox)
 {
-    hl_sandbox *box = box_with(nothing, NULL);
+    hl_sandbox *box = spinner_box(nothing, NULL, 0);
     hl_interrupt *stop = hl_sandbox_interrupt(box);
     hl_error err;
 
     hl_interrupt_retain(stop);
-    CHECK_INT(call(box, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "noop", &err), HL_OK);
     hl_sandbox_destroy(box);
     CHECK(!hl_interrupt_stop(stop));
     hl_interrupt_release(stop);
@@ -270,7 +223,7 @@ TEST(handle_outlives_its_sandbox)
 TEST(handle_serves_one_sandbox_at_a_time)
 {
     hl_config config = {.struct_size = sizeof config};
-    hl_host *host = host_with(nothing, NULL);
+    hl_host *host = spinner_host(nothing, NULL);
     hl_sandbox *box, *second;
     hl_interrupt *stop;
     hl_error err;
@@ -278,16 +231,16 @@ TEST(handle_serves_one_sandbox_at_a_time)
     CHECK_INT(hl_interrupt_create(&stop, &err), HL_OK);
     CHECK_STR(err.text, "ok");
     config.interrupt = stop;
-    CHECK_INT(fake_create(&box, &program, host, &config, &err), HL_OK);
+    CHECK_INT(fake_create(&box, &spinner_program, host, &config, &err), HL_OK);
     CHECK(hl_sandbox_interrupt(box) == stop);
-    CHECK_INT(fake_create(&second, &program, host, &config, &err), HL_E_INVALID);
+    CHECK_INT(fake_create(&second, &spinner_program, host, &config, &err), HL_E_INVALID);
     CHECK_STR(err.text, "hl_config.interrupt serves another sandbox already");
     CHECK(!second);
     CHECK_INT(fake_alive(), 1);
-    CHECK_INT(call(box, "noop", &err), HL_OK); /* the first is not disturbed */
+    CHECK_INT(spinner_call(box, "noop", &err), HL_OK); /* the first is not disturbed */
     expect_cancelled(box, "spin");
     hl_sandbox_destroy(box);
-    CHECK_INT(fake_create(&second, &program, host, &config, &err), HL_OK);
+    CHECK_INT(fake_create(&second, &spinner_program, host, &config, &err), HL_OK);
     hl_interrupt_release(stop); /* the sandbox holds it */
     expect_cancelled(second, "spin");
     hl_sandbox_destroy(second);
@@ -305,19 +258,19 @@ static hl_status run_other(hl_call *call_, const hl_value args[], hl_value *ret)
     (void)ret;
     CHECK(hl_interrupt_stop(hl_sandbox_interrupt(hl_call_sandbox(call_))));
     CHECK(!hl_interrupt_stop(hl_sandbox_interrupt(other)));
-    CHECK_INT(call(other, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(other, "noop", &err), HL_OK);
     return HL_OK;
 }
 
 TEST(two_sandboxes_on_one_thread)
 {
-    hl_sandbox *other = box_with(nothing, NULL), *box = box_with(run_other, other);
+    hl_sandbox *other = spinner_box(nothing, NULL, 0), *box = spinner_box(run_other, other, 0);
     hl_error err;
 
-    CHECK_INT(call(box, "ask", &err), HL_E_CANCELLED);
+    CHECK_INT(spinner_call(box, "ask", &err), HL_E_CANCELLED);
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
     CHECK_INT(hl_sandbox_state(other), HL_READY);
-    CHECK_INT(call(other, "noop", &err), HL_OK);
+    CHECK_INT(spinner_call(other, "noop", &err), HL_OK);
     CHECK_INT(fake_of(other)->stops, 0);
     hl_sandbox_destroy(box);
     hl_sandbox_destroy(other);
@@ -458,7 +411,7 @@ TEST_SLOW(stop_races_the_return)
     if (cancelled < rounds / 100 || well < rounds / 100)
         FAIL("%llu cancelled, %llu well: no race", (unsigned long long)cancelled,
              (unsigned long long)well);
-    CHECK_INT(call(box, "one", &err), HL_OK);
+    CHECK_INT(spinner_call(box, "one", &err), HL_OK);
     hl_sandbox_destroy(box);
     hl_interrupt_release(race.stop);
     hl_guest_release(guest);
