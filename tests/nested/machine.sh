@@ -9,8 +9,9 @@
 
 machine=''
 
-# How the machine is left: running, stopped, panic or timeout.
-machine_state=running
+# How the machine is left: running, stopped, panic or timeout; stopped by
+# itself, with this status.
+machine_state=running machine_status=0
 
 # Only Bochs needs these: what the kernel would measure there is wrong or slow.
 machine_command_line='nosmp tsc=reliable lpj=1000000'
@@ -84,6 +85,8 @@ machine_listen()
             part=''
         elif (($? <= 128)); then
             machine_state=stopped
+            wait "$machine" || machine_status=$?
+            machine=''
             return 0
         else
             part+=$line

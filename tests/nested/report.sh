@@ -2,7 +2,7 @@
 # Prints what the tests say as they say it, counts, and gives the verdict.
 # shellcheck shell=bash
 
-# shellcheck disable=SC2154  # run sets out and limit, machine.sh machine_state
+# shellcheck disable=SC2154  # run sets out and limit, machine.sh machine_state and _status
 
 passed=0 failed=0 skipped=0
 
@@ -85,13 +85,23 @@ report_tail() # FILE
     fi
 }
 
+# How the emulator ended, which nobody had asked it to.
+report_emulator()
+{
+    local how="the emulator stopped with status $machine_status"
+    if ((machine_status > 128)); then
+        how+=", signal $(kill -l "$machine_status" || echo '?')"
+    fi
+    printf '%s\n' "$how"
+}
+
 # Says why the last line of init did not come.
 report_machine()
 {
     local how
     case $machine_state in
     panic) how='kernel panic' ;;
-    stopped) how='the emulator stopped' ;;
+    stopped) how=$(report_emulator) ;;
     *) how="not done within $limit s" ;;
     esac
     case $stage in
