@@ -100,26 +100,40 @@ static int run(const struct test_entry *test)
     return EXIT_FAILED;
 }
 
+static int list(void)
+{
+    const struct test_entry *test;
+
+    for (test = first; test; test = test->next)
+        puts(test->name);
+    return 0;
+}
+
+/* Do the options leave this test in? */
+static bool wanted(const char *name, int argc, char **argv)
+{
+    int i;
+
+    for (i = 1; i < argc - 1; i++)
+        if ((!strcmp(argv[i], "--only") && !strstr(name, argv[i + 1])) ||
+            (!strcmp(argv[i], "--skip") && strstr(name, argv[i + 1])))
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     unsigned counts[3] = {0, 0, 0}; /* passed, failed, skipped */
-    const char *only = "";
     struct test_entry *test;
     int i, code;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     snprintf(program, sizeof program, "%s", argv[0]);
-    for (i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--only") && i + 1 < argc)
-            only = argv[++i];
-        else if (!strcmp(argv[i], "--list"))
-            for (test = first; test; test = test->next)
-                puts(test->name);
+    for (i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--list"))
-            return 0;
-    }
+            return list();
     for (test = first; test; test = test->next) {
-        if (!strstr(test->name, only))
+        if (!wanted(test->name, argc, argv))
             continue;
         current = test->name;
         code = run(test);

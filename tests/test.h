@@ -9,7 +9,7 @@
 
 /* Prints "ok NAME", "not ok NAME - why" or "skip NAME - why" for each test and
  * "N passed, N failed, N skipped" at the end; exit status 0 unless one failed.
- *   PROGRAM [--only PART] [--list]     PART: of a test's name
+ *   PROGRAM [--only PART] [--skip PART]... [--list]     PART: of a test's name
  * A test that runs longer than its time-out (60 s; TEST_SLOW: 600 s) fails.
  * HL_TEST_FULL=1 asks for the long version: test_full(). */
 typedef void (*test_body)(void);

@@ -6,7 +6,7 @@
 # is installed, initramfs, disk. Each is made anew only when what it is made of
 # has changed.
 
-# shellcheck disable=SC2154  # run sets here, build, out, tests, files, only, limit
+# shellcheck disable=SC2154  # run sets here, build, out, tests, files, options, limit
 
 memory_mib=1024
 
@@ -136,7 +136,7 @@ plan_write() # FOLDER
 {
     mkdir -p "$1"
     printf '%s\n' "${tests[@]}" >"$1/tests"
-    printf '%s' "$only" >"$1/only"
+    printf '%s\n' "${options[@]}" >"$1/options"
     printf '%s\n' "${cpu_flag[$kind]}" >"$1/flag"
     # Half of all the time, so that one hanging program is told from a dead machine.
     printf '%s\n' $((limit > 1 ? limit / 2 : 1)) >"$1/seconds"
@@ -193,7 +193,7 @@ image_make()
     kernel_make
     stamp=$(
         cat "$out/kernel.stamp"
-        declare -p tests files only limit
+        declare -p tests files options limit
         cd "$build" && sha256sum -- "$busybox" "$here"/{init,boot.S,machine.sh} \
             "${tests[@]}" "${files[@]}"
     )
