@@ -139,13 +139,13 @@ static void join(struct reader *reader, int end)
     close(reader->fd);
 }
 
-static hl_value repeated(char byte, size_t size)
+static hl_value escapes(size_t count)
 {
-    char *text = malloc(size + 1);
+    static char text[(8 << 20) + 1];
 
-    CHECK(text);
-    memset(text, byte, size);
-    text[size] = 0;
+    CHECK(count < sizeof text);
+    memset(text, '\x1b', count);
+    text[count] = 0;
     return hl_str(text);
 }
 
@@ -185,7 +185,7 @@ TEST(print_to_a_terminal_escapes_controls)
 TEST(print_to_a_terminal_in_few_writes)
 {
     hl_sandbox *box = printer();
-    const hl_value text = repeated('\x1b', 1 << 20);
+    const hl_value text = escapes(1 << 20);
     struct reader reader;
     int end = read_terminal(&reader, NULL);
 
@@ -199,7 +199,7 @@ TEST(print_to_a_terminal_in_few_writes)
 
 TEST(print_ends_when_it_is_stopped)
 {
-    const hl_value text = repeated('\x1b', 8 << 20);
+    const hl_value text = escapes(8 << 20);
     hl_sandbox *box = printer();
     struct reader reader;
     int end = read_terminal(&reader, hl_sandbox_interrupt(box));
