@@ -18,7 +18,7 @@ static atomic_int alive;
 void fake_use(const struct fake_program *program)
 {
     next = program;
-    hl_cache_limit(0); /* a VM plays the program that it was made for */
+    hl_cache_limit(0);
 }
 
 int fake_alive(void)
@@ -92,10 +92,14 @@ void fake_send(struct fake_guest *guest, enum hl_kind kind, uint32_t index, cons
 {
     const struct hl_frame head = {.kind = kind, .index = index, .depth = guest->depth};
     const uint64_t size = hl__wire_size(values, count);
+    uint64_t at;
 
     if (current(guest)->reply_at + size > guest->boot.replies_size)
         FAIL("a frame of %llu bytes does not fit", (unsigned long long)size);
     hl__wire_write(fake_reply(guest), &head, values, count, size);
+    for (at = 0; at < size; at += HL_PAGE)
+        fake_wrote(guest, (uint64_t)(fake_reply(guest) + at - guest->memory) / HL_PAGE);
+    fake_wrote(guest, (uint64_t)(fake_reply(guest) + size - 1 - guest->memory) / HL_PAGE);
     current(guest)->reply_size = size;
     if (kind == HL_KIND_RETURN || kind == HL_KIND_FAIL)
         guest->depth--;
@@ -202,6 +206,7 @@ static uint8_t *fake_memory(const struct hv_vm *vm)
 static void fake_destroy(struct hv_vm *vm)
 {
     os_release(vm->guest.memory, vm->guest.memory_size);
+    free(vm->guest.pages);
     free(vm);
     atomic_fetch_sub(&alive, 1);
 }
@@ -215,6 +220,9 @@ static hl_status map_memory(struct fake_guest *guest, const struct hv_setup *set
     if (status)
         return status;
     guest->memory_size = setup->memory_size;
+    guest->pages = calloc(1, setup->memory_size / HL_PAGE);
+    if (!guest->pages)
+        return error_set(err, HL_E_MEMORY, "no memory for a fake VM");
     status = os_commit(guest->memory, setup->memory_size, err);
     for (i = 0; !status && i < setup->view_count; i++, view++)
         status = os_view(guest->memory + view->gpa, view->share, view->offset, view->size, err);
@@ -256,6 +264,16 @@ static void fake_attach(struct hv_vm *vm)
     vm->guest.thread = os_thread_self();
 }
 
+/* A guest is parked between two outermost requests. */
+static void resume(struct fake_guest *guest, const struct hv_reset *reset)
+{
+    guest->reset = *reset;
+    guest->resets++;
+    guest->rsp = reset->rsp;
+    guest->depth = 0;
+    memset(guest->levels, 0, sizeof guest->levels[0]);
+}
+
 static hl_status fake_run(struct hv_vm *vm, const struct hv_reset *reset, struct hv_exit *exit,
                           hl_error *err)
 {
@@ -264,10 +282,8 @@ static hl_status fake_run(struct hv_vm *vm, const struct hv_reset *reset, struct
     if (guest->thread != os_thread_self())
         FAIL("run by a thread that did not attach");
     guest->runs++;
-    if (reset) {
-        guest->reset = *reset;
-        guest->resets++;
-    }
+    if (reset)
+        resume(guest, reset);
     if (atomic_load_explicit(&guest->stopped, memory_order_relaxed)) {
         *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
         return HL_OK;
@@ -290,48 +306,80 @@ static void fake_settle(struct hv_vm *vm)
     atomic_store(&vm->guest.stopped, 0);
 }
 
-/* Whatever holds anything: the fake sees no store. */
+void fake_wrote(struct fake_guest *guest, uint64_t page)
+{
+    if (page >= guest->memory_size / HL_PAGE)
+        FAIL("page %llu written, the guest has %llu", (unsigned long long)page,
+             (unsigned long long)guest->memory_size / HL_PAGE);
+    if (guest->pages[page] == FAKE_CLEAN)
+        guest->pages[page] = FAKE_WRITTEN;
+}
+
 static hl_status fake_dirty(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err)
 {
     struct fake_guest *guest = &vm->guest;
     uint64_t i;
 
-    (void)err;
-    for (i = 0; i < guest->dirty_count; i++)
-        page(ctx, guest->dirty[i]);
-    page(ctx, (uint64_t)(guest->replies - guest->memory) / HL_PAGE);
+    if (guest->program->dirty)
+        return error_set(err, guest->program->dirty, "the fake names no page");
+    fake_wrote(guest, (uint64_t)(guest->replies - guest->memory) / HL_PAGE);
+    for (i = 0; i < guest->memory_size / HL_PAGE; i++) {
+        if (guest->pages[i] != FAKE_WRITTEN)
+            continue;
+        guest->pages[i] = FAKE_NAMED;
+        page(ctx, i);
+    }
     return HL_OK;
 }
 
 static hl_status fake_forget(struct hv_vm *vm, hl_error *err)
 {
-    (void)err;
-    vm->guest.dirty_count = 0;
-    vm->guest.forgets++;
+    struct fake_guest *guest = &vm->guest;
+    uint64_t i;
+
+    if (guest->program->forget)
+        return error_set(err, guest->program->forget, "the fake forgets no page");
+    for (i = 0; i < guest->memory_size / HL_PAGE; i++)
+        if (guest->pages[i] == FAKE_NAMED)
+            guest->pages[i] = FAKE_CLEAN;
+    guest->forgets++;
     return HL_OK;
 }
 
 static uint64_t fake_stack(const struct hv_vm *vm)
 {
-    return vm->guest.reset.rsp;
+    return vm->guest.rsp;
 }
 
 static hl_status fake_scrub(struct hv_vm *vm, hl_error *err)
 {
-    (void)err;
+    if (vm->guest.program->scrub)
+        return error_set(err, vm->guest.program->scrub, "the fake cannot be scrubbed");
     vm->guest.scrubs++;
     return HL_OK;
 }
 
-void fake_wrote(struct fake_guest *guest, uint64_t page)
-{
-    if (guest->dirty_count == FAKE_DIRTY)
-        FAIL("more than %d pages written", FAKE_DIRTY);
-    guest->dirty[guest->dirty_count++] = page;
-}
-
 const struct hv_ops hv_fake = {
     .name = "fake",
+    .id = HL_HYPERVISOR_ANY,
+    .remaps = true,
+    .probe = fake_probe,
+    .claim = fake_claim,
+    .create = fake_create_vm,
+    .memory = fake_memory,
+    .attach = fake_attach,
+    .run = fake_run,
+    .stop = fake_stop,
+    .settle = fake_settle,
+    .dirty = fake_dirty,
+    .forget = fake_forget,
+    .stack = fake_stack,
+    .scrub = fake_scrub,
+    .destroy = fake_destroy,
+};
+
+const struct hv_ops hv_fake_pinned = {
+    .name = "pinned fake",
     .id = HL_HYPERVISOR_ANY,
     .probe = fake_probe,
     .claim = fake_claim,

@@ -7,6 +7,7 @@
 #include "../../src/shared/wire.h"
 
 extern const struct hv_ops hv_fake;
+extern const struct hv_ops hv_fake_pinned; /* cannot change what backs guest memory */
 
 struct fake_guest;
 
@@ -26,13 +27,14 @@ struct fake_program { /* outlives its sandboxes */
     uint32_t export_count;
     const hl_symbol *imports;
     uint32_t import_count;
-    fake_body init;   /* as a function's body; NULL returns */
-    fake_body whole;  /* plays every entry itself; NULL: the above do */
-    hl_status create; /* what making a VM comes to */
+    fake_body init;                 /* as a function's body; NULL returns */
+    fake_body whole;                /* plays every entry itself; NULL: the above do */
+    hl_status create;               /* what making a VM comes to */
+    hl_status dirty, forget, scrub; /* what these come to */
     void *user;
 };
 
-enum { FAKE_DEPTH = 66, FAKE_DIRTY = 4096 };
+enum { FAKE_DEPTH = 66 };
 
 struct fake_level {
     uint64_t request_at, request_size; /* of the request served, in the requests buffer */
@@ -40,6 +42,8 @@ struct fake_level {
     fake_body body;
     uint32_t step;
 };
+
+enum fake_page { FAKE_CLEAN, FAKE_WRITTEN, FAKE_NAMED };
 
 struct fake_guest {
     const struct fake_program *program;
@@ -61,7 +65,8 @@ struct fake_guest {
     _Atomic uint32_t stops;   /* so far */
     uintptr_t thread;         /* that attached last */
 
-    uint64_t dirty[FAKE_DIRTY], dirty_count; /* pages written, by number */
+    uint64_t rsp;   /* where it is parked */
+    uint8_t *pages; /* enum fake_page, by number */
     uint32_t forgets, scrubs;
 };
 
@@ -69,7 +74,9 @@ struct fake_guest {
 hl_status fake_create(hl_sandbox **out, const struct fake_program *program, const hl_host *host,
                       const hl_config *config, hl_error *err);
 /* Its two halves: an image with the program's tables and no code, and what the
- * next sandbox that this thread makes on hv_fake runs. */
+ * VMs run that this thread makes from now on. That empties the VM cache and
+ * limits it to 0, so that VMs end with their sandboxes: a test of the cache sets
+ * its limit after. VMs are reused within one image, so within one program. */
 hl_guest *fake_image(const struct fake_program *program);
 void fake_use(const struct fake_program *program);
 
@@ -93,7 +100,8 @@ hl_status fake_call(struct fake_guest *guest, uint32_t import, const hl_value va
 /* Where the frames of the current depth go, for frames made by hand. */
 uint8_t *fake_reply(struct fake_guest *guest);
 
-/* The guest has written to this page; frames need not be told. */
+/* The guest has written to this page; frames need not be told. As hardware does,
+ * the fake names it once, and again only when it was forgotten and written. */
 void fake_wrote(struct fake_guest *guest, uint64_t page);
 
 /* Sleeps, as a guest that never exits, until it is stopped. */
