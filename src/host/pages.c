@@ -66,7 +66,7 @@ static struct chunk *make_chunk(void)
         os_release(reserved, 2 * CHUNK_SIZE);
         return NULL;
     }
-    os_harden((uint8_t *)chunk, CHUNK_SIZE);
+    os_conceal((uint8_t *)chunk, CHUNK_SIZE); /* a forked child has guests and snapshots, too */
     chunk->reserved = reserved;
     chunk->first_free = NONE;
     link_chunk(chunk);

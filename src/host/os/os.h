@@ -13,7 +13,8 @@
  * os_clear           mmap MAP_FIXED anonymous          (MapViewOfFile3 anew)
  * os_discard         madvise DONTNEED                  (MapViewOfFile3 anew)
  * os_share_map       mmap PROT_READ                    MapViewOfFile PAGE_READONLY
- * os_harden          madvise DONTFORK, DONTDUMP         (no fork; excluded by WER API)
+ * os_conceal         madvise DONTDUMP, UNMERGEABLE      excluded by WER API
+ * os_harden          the same, DONTFORK                 the same (no fork)
  * os_release         munmap                             UnmapViewOfFile, VirtualFree
  * os_file_read       open, fstat, read                  CreateFile, ReadFile
  * os_random          getrandom                          BCryptGenRandom
@@ -53,7 +54,8 @@ hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t 
 hl_status os_clear(uint8_t *at, uint64_t size, hl_error *err);
 /* Gives memory back: zero again, or what the view shows. */
 void os_discard(uint8_t *at, uint64_t size);
-/* Not inherited by fork, not in core dumps, not merged with other pages. */
+/* Not in core dumps, not merged with other pages; harden: nor inherited by fork. */
+void os_conceal(uint8_t *at, uint64_t size);
 void os_harden(uint8_t *at, uint64_t size);
 
 /* A page of zeros that is zero again in a forked child; NULL: there is none. */

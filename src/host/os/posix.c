@@ -131,11 +131,16 @@ void os_discard(uint8_t *at, uint64_t size)
     madvise(at, size, MADV_DONTNEED);
 }
 
+void os_conceal(uint8_t *at, uint64_t size)
+{
+    madvise(at, size, MADV_DONTDUMP);
+    madvise(at, size, MADV_UNMERGEABLE); /* EINVAL without KSM: nothing to undo */
+}
+
 void os_harden(uint8_t *at, uint64_t size)
 {
     madvise(at, size, MADV_DONTFORK);
-    madvise(at, size, MADV_DONTDUMP);
-    madvise(at, size, MADV_UNMERGEABLE); /* EINVAL without KSM: nothing to undo */
+    os_conceal(at, size);
 }
 
 void *os_page_wiped_on_fork(void)
