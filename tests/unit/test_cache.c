@@ -25,7 +25,7 @@ static void expect(uint64_t idle, uint64_t hits, uint64_t misses, uint64_t disca
     CHECK_INT(stats.discarded, discarded);
 }
 
-/* ---- Which VM ---------------------------------------------------------------------------- */
+/* ---- Which VM --------------------------------------------------------------------- */
 
 TEST(a_destroyed_sandbox_leaves_its_vm_to_the_next)
 {
@@ -133,7 +133,7 @@ TEST(a_vm_of_another_shape_is_not_taken)
     pages_close(&pages);
 }
 
-/* ---- Who may have it ------------------------------------------------------------------------ */
+/* ---- Who may have it -------------------------------------------------------------- */
 
 static hl_sandbox *box_in(const hl_host *host, uint64_t domain)
 {
@@ -231,7 +231,7 @@ TEST(no_reuse_takes_none_and_leaves_none)
     pages_close(&pages);
 }
 
-/* ---- How many --------------------------------------------------------------------------------- */
+/* ---- How many --------------------------------------------------------------------- */
 
 TEST(beyond_the_limit_the_oldest_goes)
 {
@@ -349,7 +349,7 @@ TEST(idle_vms_keep_little_memory)
     pages_close(&pages);
 }
 
-/* ---- VMs that are not worth keeping --------------------------------------------------------------- */
+/* ---- VMs that are not worth keeping ----------------------------------------------- */
 
 TEST(a_vm_that_shut_down_is_not_kept)
 {
@@ -492,7 +492,7 @@ TEST(a_vm_destroyed_inside_a_host_function_is_reused)
     pages_close(&pages);
 }
 
-/* ---- Ahead of need ---------------------------------------------------------------------------------- */
+/* ---- Ahead of need ---------------------------------------------------------------- */
 
 static void fill(const hl_snapshot *snapshot, const hl_config *config, uint32_t vms)
 {
@@ -570,7 +570,7 @@ TEST(fill_reports_what_goes_wrong)
     pages_close(&pages);
 }
 
-/* ---- Forked off ---------------------------------------------------------------------------------------- */
+/* ---- Forked off ------------------------------------------------------------------- */
 
 /* Runs in the child; its parent's VMs are not there, its memory not mapped. */
 static void live_as_child(const hl_snapshot *snapshot)

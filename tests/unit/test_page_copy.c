@@ -6,8 +6,8 @@
 #include "../../src/shared/abi.h"
 #include "../test.h"
 
-static _Alignas(16) uint8_t a[HL_PAGE], b[HL_PAGE], c[HL_PAGE];
-static _Alignas(16) const uint8_t zero[HL_PAGE];
+static _Alignas(32) uint8_t a[HL_PAGE], b[HL_PAGE], c[HL_PAGE];
+static _Alignas(32) const uint8_t zero[HL_PAGE];
 
 static void fill(uint8_t *page)
 {

@@ -195,7 +195,6 @@ TEST(print_to_a_terminal_in_few_writes)
     CHECK_INT(reader.size, 4 << 20);
     CHECK(!memcmp(reader.first, "\\x1b\\x1b", 8));
     hl_sandbox_destroy(box);
-    free((void *)(uintptr_t)text.as.str);
 }
 
 TEST(print_ends_when_it_is_stopped)
@@ -215,7 +214,6 @@ TEST(print_ends_when_it_is_stopped)
     join(&reader, end);
     CHECK(reader.size > 0 && reader.size < 4 << 20);
     hl_sandbox_destroy(box);
-    free((void *)(uintptr_t)text.as.str);
 }
 
 /* ---- Where it cannot --------------------------------------------------------------------- */

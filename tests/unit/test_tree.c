@@ -74,15 +74,17 @@ static struct model fork_of(const struct model *from, uint32_t height)
 
 struct differences {
     uint64_t found[SLOTS];
+    const uint8_t *page[SLOTS];
     uint32_t count;
 };
 
-static void note(void *ctx, uint64_t number)
+static void note(void *ctx, uint64_t number, const uint8_t *page)
 {
     struct differences *differences = ctx;
 
     CHECK(differences->count < SLOTS);
-    differences->found[differences->count++] = number;
+    differences->found[differences->count] = number;
+    differences->page[differences->count++] = page;
 }
 
 /* Exactly the numbers at which the two models differ, ascending. */
@@ -97,6 +99,7 @@ static void check_diff(const struct model *a, const struct model *b, uint32_t he
             continue;
         CHECK(next < differences.count);
         CHECK_INT(differences.found[next], numbers[i]);
+        CHECK(differences.page[next] == b->pages[i]);
         next++;
     }
     CHECK_INT(next, differences.count);
