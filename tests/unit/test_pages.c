@@ -106,12 +106,21 @@ TEST(chunks_come_and_go)
     }
 }
 
+/* Under ThreadSanitizer the process grows by itself. */
+static void need_plain_memory(void)
+{
+#ifdef __SANITIZE_THREAD__
+    test_skip("ThreadSanitizer has its own memory");
+#endif
+}
+
 TEST(freed_pages_are_used_again)
 {
     static uint8_t *pages[MANY];
     uint32_t round, i;
     long before;
 
+    need_plain_memory();
     for (i = 0; i < MANY; i++)
         pages[i] = new_page();
     before = writable_kib();
@@ -147,6 +156,7 @@ TEST(exhaustion_is_no_page)
     uint8_t *refused, *extra;
     uint32_t i;
 
+    need_plain_memory();
     limit_address_space(true);
     refused = pages_new(); /* the first chunk */
     limit_address_space(false);

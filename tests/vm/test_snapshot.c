@@ -194,7 +194,7 @@ TEST(snapshot_of_another_shape_is_refused)
     hl_sandbox *box = vm_box("simple", NULL, NULL), *other = vm_box("memory", NULL, NULL);
     hl_guest *guest = vm_guest("simple");
     hl_snapshot *snapshot = take(box);
-    hl_sandbox *little;
+    hl_sandbox *little, *none;
     hl_error err;
 
     CHECK_INT(hl_sandbox_restore(other, snapshot, &err), HL_E_MISMATCH);
@@ -207,7 +207,8 @@ TEST(snapshot_of_another_shape_is_refused)
     CHECK_STR(err.text, "hl_sandbox_restore: snapshot is NULL");
     CHECK_INT(hl_sandbox_restore(NULL, snapshot, &err), HL_E_INVALID);
     CHECK_INT(hl_snapshot_take(NULL, box, &err), HL_E_INVALID);
-    CHECK_INT(hl_sandbox_create_from(&little, NULL, NULL, NULL, &err), HL_E_INVALID);
+    CHECK_INT(hl_sandbox_create_from(&none, NULL, NULL, NULL, &err), HL_E_INVALID);
+    CHECK(!none);
     hl_snapshot_retain(NULL);
     hl_snapshot_release(NULL);
     hl_snapshot_release(snapshot);
