@@ -162,13 +162,13 @@ static hl_status map_base(struct vm *vm, const struct base *from, const struct b
 /* Gives all memory back and begins anew with views. */
 static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
 {
-    hl_status status = HL_OK;
+    hl_status status = os_discard(vm->memory.base + SYSTEM_SIZE,
+                                  vm->memory.layout->memory_size - SYSTEM_SIZE, err);
     struct base *base;
     bool whole;
 
     base = content_view(to, &whole);
-    os_discard(vm->memory.base + SYSTEM_SIZE, vm->memory.layout->memory_size - SYSTEM_SIZE);
-    if (base != vm->base)
+    if (!status && base != vm->base)
         status = map_base(vm, vm->base, base, err);
     if (status)
         return status;
@@ -218,9 +218,8 @@ HL__HOT static void clear_requests(struct vm *vm)
     const struct hl_area *area = &vm->memory.layout->areas[AREA_REQUESTS];
     uint8_t *requests = memory_at(&vm->memory, AREA_REQUESTS, 0, vm->requests_end);
 
-    if (vm->requests_end > MESSAGES_KEEP && vm->kind.hv->remaps)
-        os_discard(requests, area->size);
-    else
+    if (vm->requests_end <= MESSAGES_KEEP || !vm->kind.hv->remaps ||
+        os_discard(requests, area->size, NULL))
         memset(requests, 0, vm->requests_end);
     vm->requests_end = 0;
 }

@@ -11,7 +11,7 @@
  * os_commit          mprotect                          MapViewOfFile3 of a fresh section
  * os_view            mmap MAP_FIXED|MAP_PRIVATE memfd   MapViewOfFile3 PAGE_WRITECOPY
  * os_clear           mmap MAP_FIXED anonymous          (MapViewOfFile3 anew)
- * os_discard         madvise DONTNEED                  (MapViewOfFile3 anew)
+ * os_discard         madvise DONTNEED, _LOCKED         (MapViewOfFile3 anew)
  * os_share_map       mmap PROT_READ                    MapViewOfFile PAGE_READONLY
  * os_conceal         madvise DONTDUMP, UNMERGEABLE      excluded by WER API
  * os_harden          the same, DONTFORK                 the same (no fork)
@@ -52,8 +52,8 @@ hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t 
                   hl_error *err);
 /* Takes a view away: zero memory again. */
 hl_status os_clear(uint8_t *at, uint64_t size, hl_error *err);
-/* Gives memory back: zero again, or what the view shows. */
-void os_discard(uint8_t *at, uint64_t size);
+/* Gives memory back: zero again, or what the view shows; locked memory, too. */
+hl_status os_discard(uint8_t *at, uint64_t size, hl_error *err);
 /* Not in core dumps, not merged with other pages; harden: nor inherited by fork. */
 void os_conceal(uint8_t *at, uint64_t size);
 void os_harden(uint8_t *at, uint64_t size);

@@ -22,6 +22,9 @@
 #include "../error.h"
 
 enum { PAGE = 4096 };
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
 
 /* ---- Shared memory -------------------------------------------------------- */
 
@@ -126,9 +129,12 @@ hl_status os_clear(uint8_t *at, uint64_t size, hl_error *err)
     return HL_OK;
 }
 
-void os_discard(uint8_t *at, uint64_t size)
+/* DONTNEED refuses what the application has locked (mlockall). */
+hl_status os_discard(uint8_t *at, uint64_t size, hl_error *err)
 {
-    madvise(at, size, MADV_DONTNEED);
+    if (madvise(at, size, MADV_DONTNEED) && madvise(at, size, MADV_DONTNEED_LOCKED))
+        return error_errno(err, errno, "giving guest memory back");
+    return HL_OK;
 }
 
 void os_conceal(uint8_t *at, uint64_t size)
