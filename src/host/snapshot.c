@@ -48,6 +48,8 @@ HL__HOT static hl_status claim(hl_sandbox *box, const char *what, bool heal, int
         return HL_OK;
     if (*before == HL_RUNNING)
         return error_set(err, HL_E_STATE, "%s: the sandbox is RUNNING", what);
+    if (heal && *before == HL_POISONED && box->depth) /* a nested call poisoned it */
+        return error_set(err, HL_E_STATE, "%s: a call is in progress", what);
     if (heal && *before == HL_POISONED &&
         atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
         return HL_OK;
