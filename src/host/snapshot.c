@@ -145,7 +145,7 @@ static void rename_functions(hl_sandbox *box, const struct added_list *exports)
                 break;
         }
         handle->function = i < exports->count ? &exports->items[i]->function : NULL;
-        handle->index = fixed + i;
+        handle->index = handle->function ? fixed + i : NAMES_NONE;
     }
 }
 
