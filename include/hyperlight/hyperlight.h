@@ -30,7 +30,8 @@ extern "C" {
  * Process-wide it keeps only the deadline watcher thread (started by the first
  * deadline), one claimed signal (see hl_config.interrupt_signal) and what the
  * hypervisor said the processor can do.
- * A process forked off while sandboxes exist must not use them. */
+ * A process forked off while sandboxes exist must not use them; its guests, host
+ * tables and snapshots are copies of its own. */
 typedef struct hl_guest hl_guest;
 typedef struct hl_host hl_host;
 typedef struct hl_sandbox hl_sandbox;
@@ -198,7 +199,7 @@ void hl_snapshot_release(const hl_snapshot *snapshot);
  * are new. The snapshot may be of any sandbox of the same guest, sizes and
  * trust domain. Results of earlier calls die; handles of functions live on.
  * Errors: E_STATE (RUNNING, DEAD), E_MISMATCH (says what differs) change
- * nothing; E_MEMORY, E_SYSTEM: the sandbox is DEAD. */
+ * nothing; after E_MEMORY, E_SYSTEM it is DEAD, unless nothing had begun. */
 hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err);
 
 /* Makes a sandbox that goes on from a snapshot: a clone. Init does not run

@@ -165,20 +165,20 @@ static void free_tables(struct tables *tables)
 HL__HOT static hl_status make_tables(struct tables *out, const hl_sandbox *box,
                                      const hl_snapshot *snapshot, hl_error *err)
 {
+    hl_status status;
+
     *out = (struct tables){NULL, {NULL, 0}, {NULL, 0}};
     if (added_equal(&box->exports_added, &snapshot->exports) &&
         added_equal(&box->imports_added, &snapshot->imports))
         return HL_OK;
-    if (!added_copy(&out->exports, &snapshot->exports) ||
-        !added_copy(&out->imports, &snapshot->imports)) {
+    if (added_copy(&out->exports, &snapshot->exports) &&
+        added_copy(&out->imports, &snapshot->imports))
+        status = sandbox_bind(&out->bound, box, &snapshot->imports, err);
+    else
+        status = error_set(err, HL_E_MEMORY, "no memory for run-time imports and exports");
+    if (status)
         free_tables(out);
-        return error_set(err, HL_E_MEMORY, "no memory for run-time imports and exports");
-    }
-    if (sandbox_bind(&out->bound, box, &snapshot->imports, err)) {
-        free_tables(out);
-        return HL_E_MISMATCH;
-    }
-    return HL_OK;
+    return status;
 }
 
 HL__HOT static void use_tables(hl_sandbox *box, struct tables *tables)
@@ -203,12 +203,9 @@ HL__HOT static hl_status restore(hl_sandbox *box, const hl_snapshot *snapshot, h
     return status ? status : sandbox_place(box, &origin, err);
 }
 
-static hl_status die(hl_sandbox *box, hl_status status, const hl_error *err)
+static hl_status die(hl_sandbox *box, hl_status status, const hl_error *why)
 {
-    if (err)
-        box->death = *err;
-    else
-        error_set(&box->death, status, "%s", hl_status_text(status));
+    box->death = *why;
     atomic_store(&box->state, HL_DEAD);
     return status;
 }
@@ -217,8 +214,10 @@ HL__HOT hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapsho
 {
     struct tables tables;
     hl_status status;
+    hl_error local;
     int before;
 
+    err = err ? err : &local;
     if (!box || !snapshot)
         return error_set(err, HL_E_INVALID, "hl_sandbox_restore: %s is NULL",
                          box ? "snapshot" : "box");
