@@ -110,17 +110,25 @@ static hl_status same(const char *member, uint64_t given, uint64_t fixed, hl_err
                      member, (unsigned long long)given, (unsigned long long)fixed);
 }
 
+/* Bytes that were rounded up to whole pages. */
+static hl_status same_pages(const char *member, uint64_t given, uint64_t fixed, hl_error *err)
+{
+    const bool fits = given <= fixed && HL_ALIGN_UP(given, HL_PAGE) == fixed;
+
+    return same(member, fits ? fixed : given, fixed, err);
+}
+
 hl_status config_from_shape(hl_config *out, const hl_config *given, const struct sizes *sizes,
                             bool avx, hl_error *err)
 {
     hl_status status = copy(out, given, err);
 
     if (!status)
-        status = same("heap_size", HL_ALIGN_UP(out->heap_size, HL_PAGE), sizes->heap, err);
+        status = same_pages("heap_size", out->heap_size, sizes->heap, err);
     if (!status)
-        status = same("stack_size", HL_ALIGN_UP(out->stack_size, HL_PAGE), sizes->stack, err);
+        status = same_pages("stack_size", out->stack_size, sizes->stack, err);
     if (!status)
-        status = same("message_size", HL_ALIGN_UP(out->message_size, HL_PAGE), sizes->message, err);
+        status = same_pages("message_size", out->message_size, sizes->message, err);
     if (!status)
         status = same("call_depth", out->call_depth, sizes->call_depth, err);
     if (!status)

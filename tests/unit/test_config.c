@@ -256,6 +256,89 @@ TEST(struct_of_an_older_version)
     }
 }
 
+/* ---- For a shape that is there ------------------------------------------------------- */
+
+static const struct sizes shape = {.heap = 16 * MIB,
+                                   .stack = 256 * KIB,
+                                   .message = MIB,
+                                   .init_data = 7,
+                                   .call_depth = 8};
+
+static void expect_other(const hl_config *config, const char *text)
+{
+    hl_config out;
+    hl_error err;
+
+    CHECK_INT(config_from_shape(&out, config, &shape, true, &err), HL_E_INVALID);
+    CHECK_STR(err.text, text);
+}
+
+TEST(shape_decides_what_is_left_zero)
+{
+    hl_config config = empty(), out;
+    hl_error err;
+
+    CHECK_INT(config_from_shape(&out, NULL, &shape, true, &err), HL_OK);
+    CHECK_INT(config_from_shape(&out, &config, &shape, false, &err), HL_OK);
+    config.heap_size = 16 * MIB - 5; /* rounds up to what it is */
+    config.stack_size = 256 * KIB - 4095;
+    config.message_size = MIB;
+    config.call_depth = 8;
+    config.avx = 1;
+    config.deadline_us = 9;
+    config.trust_domain = 10;
+    config.no_reuse = 1;
+    config.log_level = HL_LEVEL_WARN; /* without a log function */
+    CHECK_INT(config_from_shape(&out, &config, &shape, true, &err), HL_OK);
+    CHECK_INT(out.deadline_us, 9);
+    CHECK_INT(out.trust_domain, 10);
+    CHECK_INT(out.no_reuse, 1);
+    CHECK_INT(out.log_level, HL_LEVEL_OFF);
+}
+
+TEST(shape_cannot_be_changed)
+{
+    hl_config config = empty();
+
+    config.heap_size = 16 * MIB + 1;
+    expect_other(&config, "hl_config.heap_size is 16777217, the snapshot has 16777216; leave it 0");
+    config.heap_size = UINT64_MAX; /* rounding up would wrap around */
+    expect_other(&config, "hl_config.heap_size is 18446744073709551615, the snapshot has 16777216; "
+                          "leave it 0");
+    config = empty();
+    config.stack_size = 1;
+    expect_other(&config, "hl_config.stack_size is 1, the snapshot has 262144; leave it 0");
+    config = empty();
+    config.message_size = 2 * MIB;
+    expect_other(&config,
+                 "hl_config.message_size is 2097152, the snapshot has 1048576; leave it 0");
+    config = empty();
+    config.call_depth = 9;
+    expect_other(&config, "hl_config.call_depth is 9, the snapshot has 8; leave it 0");
+    config = empty();
+    config.avx = 2;
+    expect_other(&config, "hl_config.avx is 2, the snapshot has 1; leave it 0");
+    config = empty();
+    config.init_data = &config;
+    expect_other(&config, "hl_config.init_data is given, but the snapshot has its own");
+    config = empty();
+    config.init_size = 7; /* even that of the snapshot */
+    expect_other(&config, "hl_config.init_data is given, but the snapshot has its own");
+}
+
+TEST(shape_takes_no_bad_choice)
+{
+    hl_config config = empty();
+
+    config.no_reuse = 2;
+    expect_other(&config, "hl_config.no_reuse is 2, wanted 0 or 1");
+    config = empty();
+    config.log_level = 6;
+    expect_other(&config, "hl_config.log_level is 6, wanted 0 to 5");
+    config = (hl_config){0};
+    expect_other(&config, "hl_config.struct_size is 0; write: config.struct_size = sizeof config;");
+}
+
 /* ---- Through create ---------------------------------------------------------------- */
 
 TEST(create_reports_a_bad_config)
