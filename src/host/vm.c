@@ -122,12 +122,22 @@ static void copy_runs(struct vm *vm, const struct base *base, const struct conte
             page_restore(page_of(vm, number), content_at(to, number));
 }
 
+/* A page that goes back to the base, or to zero, takes up memory for nothing. */
+static void copy_difference(void *ctx, uint64_t number, const uint8_t *page)
+{
+    const struct copy *copy = ctx;
+
+    if (!page)
+        dirty_add(&copy->vm->touched, number);
+    copy_page(ctx, number, page);
+}
+
 /* Pages that the two contents may have different. */
 static void copy_differences(struct vm *vm, const struct content *to)
 {
     struct copy copy = {vm, to};
 
-    tree_diff(vm->content->tree, to->tree, to->height, copy_page, &copy);
+    tree_diff(vm->content->tree, to->tree, to->height, copy_difference, &copy);
     if (vm->content->base == to->base)
         return;
     copy_runs(vm, vm->content->base, to);

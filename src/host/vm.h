@@ -38,7 +38,7 @@ struct vm {
     const struct content *content; /* memory is this, but for dirty and messages */
     struct base *base;             /* what memory has views of */
     struct dirty dirty;            /* the hot set: kept over restores, copied at each */
-    struct dirty touched;          /* pages that were dirty since memory was given back */
+    struct dirty touched;          /* pages in memory beyond the content, or dirty once */
     uint64_t requests_end;         /* the host has written messages up to here */
     uint64_t lineage;              /* whose guest code ran last; 0: nobody's */
     struct hv_reset reset;         /* registers for the next entry */
