@@ -14,12 +14,13 @@ vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_beh
 
 fuzz_seconds=5
 
-# The unit and VM tests of build/TREE whose names fit the pattern.
+# The tests of build/TREE whose names fit the pattern.
 run_tests() # TREE [PATTERN PREFIX...]
 {
     local tree=$1 pattern=${2-}
     tally_folder "$tree" "build/$tree/tests/unit" "$pattern" "${@:3}"
     tally_folder "$tree" "build/$tree/tests/vm" "$pattern" "${@:3}"
+    [[ $pattern ]] || tally_folder "$tree" "build/$tree/tests/whitebox" '' "${@:3}"
 }
 
 lane_lint()

@@ -74,6 +74,24 @@ HL_FUNCTION(u64, UseStack, (u32, pages))
     return deep(pages);
 }
 
+/* Pages of the image: some that start with bytes, some that start as zeros. */
+enum { DATA_PAGES = 64 };
+static uint8_t initialised[DATA_PAGES * HL_PAGE] = {1}, zeroed[DATA_PAGES * HL_PAGE];
+
+/* A byte each in so many pages of heap, of the image's data and of the stack. */
+HL_FUNCTION(u64, Write, (u64, seed, u32, heap, u32, data, u32, stack))
+{
+    uint64_t at;
+    uint8_t *to;
+
+    for (; data; data--) {
+        at = next(&seed);
+        to = at >> 20 & 1 ? initialised : zeroed;
+        to[at % DATA_PAGES * HL_PAGE + (at >> 40) % HL_PAGE] = (uint8_t)(at >> 8);
+    }
+    return hl_body_Scatter(call, seed, heap) + deep(stack);
+}
+
 /* Registers that a park keeps and that no call of ours touches. */
 HL_FUNCTION(void, SetControl, (u32, mxcsr, u32, x87))
 {
