@@ -409,6 +409,35 @@ BOTH_TRACKERS(restore_to_any_of_many_snapshots)
     hl_sandbox_destroy(box);
 }
 
+/* ---- What is not restored ------------------------------------------------------------------ */
+
+BOTH_TRACKERS(restore_renews_generation_and_seed)
+{
+    static const uint64_t none[3];
+    hl_sandbox *box = inside_box(hv, "simple", NULL), *clone;
+    struct inside_copy copy;
+    hl_snapshot *snapshot = inside_take(&copy, box);
+    uint64_t generation, seed[3];
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        generation = box->generation;
+        memcpy(seed, box->seed, sizeof seed);
+        inside_restore(box, snapshot);
+        CHECK(box->generation && box->generation != generation);
+        CHECK(memcmp(box->seed, seed, sizeof seed) && memcmp(box->seed, none, sizeof none));
+        clone = inside_clone(snapshot, NULL, NULL);
+        CHECK(clone->generation && clone->generation != box->generation);
+        CHECK(memcmp(clone->seed, box->seed, sizeof seed));
+        vm_call(box, "Nothing", NONE);
+        CHECK(!memcmp(box->seed, none, sizeof none)); /* sent once */
+        hl_sandbox_destroy(clone);
+    }
+    hl_snapshot_release(snapshot);
+    hl_sandbox_destroy(box);
+    inside_copy_free(&copy);
+}
+
 /* ---- How much memory stays ---------------------------------------------------------------- */
 
 enum { KEPT_MAX = 8 << 20 };
