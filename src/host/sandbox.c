@@ -239,6 +239,7 @@ hl_status sandbox_create_on(hl_sandbox **out, const struct hv_ops *hv, const hl_
     hl_config config;
     hl_status status = config_complete(&config, given, err);
 
+    *out = NULL;
     if (status)
         return status;
     sizes = config_sizes(&config);

@@ -146,7 +146,7 @@ TEST(what_does_not_fit_is_refused_unharmed)
     pages_close(&pages);
 }
 
-/* ---- While it runs ------------------------------------------------------------------------------ */
+/* ---- While it runs ---------------------------------------------------------------- */
 
 static struct {
     hl_snapshot *snapshot;
@@ -197,7 +197,7 @@ TEST(a_call_in_progress_forbids_restore)
     pages_close(&pages);
 }
 
-/* ---- What the hypervisor refuses ------------------------------------------------------------------- */
+/* ---- What the hypervisor refuses -------------------------------------------------- */
 
 TEST(a_take_that_fails_leaves_the_sandbox_ready)
 {
@@ -395,7 +395,7 @@ TEST(a_ring_that_cannot_be_emptied_poisons)
     pages_close(&pages);
 }
 
-/* ---- Where a guest is parked ---------------------------------------------------------------------------- */
+/* ---- Where a guest is parked ------------------------------------------------------ */
 
 TEST(a_guest_goes_on_where_it_was_parked)
 {
@@ -459,7 +459,7 @@ TEST(only_strangers_and_the_unwell_are_scrubbed)
     pages_close(&pages);
 }
 
-/* ---- Memory ------------------------------------------------------------------------------------------------ */
+/* ---- Memory ----------------------------------------------------------------------- */
 
 /* Pages that stay hot are copied blindly; many that went stale are forgotten. */
 TEST(stale_pages_are_protected_again)

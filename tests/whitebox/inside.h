@@ -47,7 +47,7 @@ hl_snapshot *inside_take(struct inside_copy *out, hl_sandbox *box);
 /* After a restore: guest memory and what the engine believes it to be are the
  * copy, byte for byte, and the messages are zero; else the test fails, naming
  * the first difference. */
-void inside_check(const struct vm *vm, const struct inside_copy *copy);
+void inside_check(struct vm *vm, const struct inside_copy *copy);
 
 /* Bytes of guest memory that are resident in the process. */
 uint64_t inside_resident(const struct vm *vm);

@@ -14,7 +14,7 @@ static hl_config tenant_config(bool avx, bool reuse)
     return (hl_config){.struct_size = sizeof(hl_config),
                        .heap_size = 1 << 20,
                        .message_size = 1 << 16,
-                       .deadline_us = 10000,
+                       .deadline_us = 200000,
                        .avx = avx,
                        .no_reuse = !reuse};
 }
@@ -177,7 +177,7 @@ BOTH_TRACKERS(tenant_dump_is_true)
 /* A clone, then another clone in its VM: all that user mode has. */
 static void clone_after(const struct hv_ops *hv, bool avx, enum tenant_way way, bool broken)
 {
-    const hl_config config = {.struct_size = sizeof config, .deadline_us = 10000};
+    const hl_config config = {.struct_size = sizeof config, .deadline_us = 200000};
     hl_guest *guest = vm_guest("tenant");
     struct inside_copy copy;
     hl_snapshot *snapshot = parked(&copy, hv, guest, avx);
