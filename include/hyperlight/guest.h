@@ -78,8 +78,8 @@ void hl_abort(int32_t code, const char *text) __attribute__((noreturn));
 /* ---- What the host gave -------------------------------------------------- */
 
 const void *hl_init_data(size_t *size); /* config.init_data; read-only; NULL if none */
-uint64_t hl_generation(void);           /* differs in every sandbox and clone */
-void hl_random(void *out, size_t size); /* seeded by the host for every sandbox */
+uint64_t hl_generation(void);           /* another in every clone and after every restore */
+void hl_random(void *out, size_t size); /* seeded by the host, anew for each generation */
 
 #ifdef __cplusplus
 }

@@ -28,8 +28,9 @@ extern "C" {
  * means its default. A NULL struct means all defaults.
  * The library never exits, aborts or prints, but for the default HostPrint.
  * Process-wide it keeps only the deadline watcher thread (started by the first
- * deadline), one claimed signal (see hl_config.interrupt_signal) and what the
- * hypervisor said the processor can do.
+ * deadline), one claimed signal (see hl_config.interrupt_signal), idle VMs (see
+ * hl_cache_limit), pages of snapshots, some random bytes not given out yet, and
+ * what the hypervisor said the processor can do.
  * A process forked off while sandboxes exist must not use them; its guests, host
  * tables and snapshots are copies of its own. */
 typedef struct hl_guest hl_guest;
@@ -212,8 +213,8 @@ hl_status hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot, 
 
 /* Destroyed sandboxes leave their VMs in a cache of the process, scrubbed for
  * the next sandbox of the same guest, sizes and trust domain. An idle VM costs
- * the kernel 300 to 700 KiB and holds its guest, and at most some 4 MiB of what
- * its last owner touched. Any thread. */
+ * the kernel 300 to 700 KiB and holds its guest, and at most some 7 MiB of what
+ * its owners wrote. Any thread. */
 typedef struct hl_cache_stats {
     uint64_t idle;      /* VMs in the cache */
     uint64_t bytes;     /* of guest memory that they hold beyond shared pages, about */
