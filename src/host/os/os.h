@@ -16,7 +16,15 @@
  * os_conceal         madvise DONTDUMP, UNMERGEABLE      excluded by WER API
  * os_harden          the same, DONTFORK                 the same (no fork)
  * os_release         munmap                             UnmapViewOfFile, VirtualFree
- * os_file_read       open, fstat, read                  CreateFile, ReadFile
+ * os_share_write     pwrite                             MapViewOfFile, memcpy
+ * os_file_open       open, fstat                        CreateFile, GetFileSizeEx
+ * os_file_read_at    pread                              ReadFile, OVERLAPPED
+ * os_file_read       the two above                      the two above
+ * os_new_file_create openat O_EXCL                      CreateFile CREATE_NEW
+ * os_new_file_write  pwrite, SIGXFSZ blocked            WriteFile, OVERLAPPED
+ * os_new_file_commit fsync, renameat, fsync the folder  FlushFileBuffers, MoveFileEx
+ *                                                       REPLACE_EXISTING|WRITE_THROUGH
+ * os_new_file_discard unlinkat                          FileDispositionInfo
  * os_random          getrandom                          BCryptGenRandom
  * os_page_*          mmap, madvise WIPEONFORK          VirtualAlloc (no fork)
  * os_clock_ns        clock_gettime CLOCK_MONOTONIC      QueryPerformanceCounter
@@ -33,9 +41,12 @@ typedef struct os_share {
 } os_share;
 #define OS_SHARE_NONE ((os_share){-1, 0})
 
-/* Makes one and maps it writable at *bytes until os_share_seal, which unmaps
- * it and forbids every further change. */
+/* Makes one of zeros and maps it writable at *bytes until os_share_seal, which
+ * unmaps it and forbids every further change; bytes NULL: not mapped. */
 hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_error *err);
+/* Before it is sealed. What is never written takes no memory. */
+hl_status os_share_write(const os_share *share, const void *from, size_t size, uint64_t at,
+                         hl_error *err);
 hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err);
 void os_share_close(os_share *share);
 /* All of it, readable only, until os_unmap. */
@@ -62,8 +73,35 @@ void os_harden(uint8_t *at, uint64_t size);
 void *os_page_wiped_on_fork(void);
 void os_page_free(void *page);
 
+/* A regular file for reading. Its size is what it was when it was opened. */
+typedef struct os_file {
+    intptr_t handle;
+    uint64_t size; /* bytes */
+} os_file;
+#define OS_FILE_NONE ((os_file){-1, 0})
+hl_status os_file_open(os_file *out, const char *path, hl_error *err); /* err names the path */
+/* All of [at, at + size); E_IMAGE if the file ends before. err does not name it. */
+hl_status os_file_read_at(const os_file *file, void *to, size_t size, uint64_t at, hl_error *err);
+void os_file_close(os_file *file);
 /* The whole regular file in malloc'd memory; at most `most` bytes. */
 hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t most, hl_error *err);
+
+/* A file that gets its name when it is complete. Until then it lies beside it
+ * as .hyperlight- and 16 digits, readable by its owner alone; a process that is
+ * killed leaves that. */
+typedef struct os_new_file {
+    intptr_t handle, folder; /* -1: none */
+    char name[32];
+} os_new_file;
+#define OS_NEW_FILE_NONE ((os_new_file){-1, -1, ""})
+hl_status os_new_file_create(os_new_file *out, const char *path, hl_error *err);
+hl_status os_new_file_write(const os_new_file *file, const void *from, size_t size, uint64_t at,
+                            hl_error *err);
+/* Puts it on the disk and then in the place of what has that name, in one step.
+ * *file is gone in any case, and on failure so is what was written, but for the
+ * last step: E_SYSTEM then says that the file is complete. */
+hl_status os_new_file_commit(os_new_file *file, const char *path, hl_error *err);
+void os_new_file_discard(os_new_file *file); /* OS_NEW_FILE_NONE is fine */
 
 hl_status os_random(void *out, size_t size, hl_error *err);
 uint64_t os_clock_ns(void);

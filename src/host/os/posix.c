@@ -9,17 +9,14 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../error.h"
+#include "posix_signal.h"
 
 enum { PAGE = 4096 };
 #ifndef MADV_DONTNEED_LOCKED
@@ -27,6 +24,18 @@ enum { PAGE = 4096 };
 #endif
 
 /* ---- Shared memory -------------------------------------------------------- */
+
+/* RLIMIT_FSIZE counts for a memfd, too. */
+static int set_size(int fd, uint64_t size)
+{
+    struct posix_held held;
+    int failed;
+
+    posix_hold(&held, SIGXFSZ);
+    failed = ftruncate(fd, (off_t)size);
+    posix_let(&held, failed && errno == EFBIG);
+    return failed;
+}
 
 hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_error *err)
 {
@@ -37,16 +46,18 @@ hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_erro
     *out = OS_SHARE_NONE;
     if (fd < 0)
         return error_errno(err, errno, "memfd_create");
-    if (ftruncate(fd, (off_t)size)) {
+    if (set_size(fd, size)) {
         status = error_errno(err, errno, "ftruncate of a memfd");
         goto fail;
     }
-    at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED) {
-        status = error_errno(err, errno, "mmap of a memfd");
-        goto fail;
+    if (bytes) {
+        at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (at == MAP_FAILED) {
+            status = error_errno(err, errno, "mmap of a memfd");
+            goto fail;
+        }
+        *bytes = at;
     }
-    *bytes = at;
     *out = (os_share){fd, size};
     return HL_OK;
 fail:
@@ -54,9 +65,31 @@ fail:
     return status;
 }
 
+hl_status os_share_write(const os_share *share, const void *from, size_t size, uint64_t at,
+                         hl_error *err)
+{
+    const uint8_t *next = from;
+    struct posix_held held;
+    ssize_t n = 0;
+
+    posix_hold(&held, SIGXFSZ);
+    while (size && n >= 0) {
+        n = pwrite((int)share->handle, next, size, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            n = 0;
+        if (n <= 0)
+            continue;
+        next += n;
+        at += (uint64_t)n;
+        size -= (size_t)n;
+    }
+    posix_let(&held, n < 0 && errno == EFBIG);
+    return n < 0 ? error_errno(err, errno, "writing to a memfd") : HL_OK;
+}
+
 hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err)
 {
-    munmap(bytes, share->size);
+    os_unmap(bytes, share->size);
     if (fcntl((int)share->handle, F_ADD_SEALS,
               F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL))
         return error_errno(err, errno, "sealing a memfd");
@@ -167,64 +200,6 @@ void os_page_free(void *page)
     munmap(page, PAGE);
 }
 
-/* ---- Files ------------------------------------------------------------------ */
-
-static hl_status file_error(hl_error *err, const char *path)
-{
-    return error_set(err, errno == ENOMEM ? HL_E_MEMORY : HL_E_SYSTEM, "%s: %s", path,
-                     strerror(errno));
-}
-
-/* Reads until the end or until the buffer is full. */
-static ssize_t read_all(int fd, uint8_t *to, size_t size)
-{
-    size_t done = 0;
-    ssize_t n;
-
-    while (done < size) {
-        n = read(fd, to + done, size - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -1 : (ssize_t)done;
-        done += (size_t)n;
-    }
-    return (ssize_t)done;
-}
-
-hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t most, hl_error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    hl_status status = HL_OK;
-    struct stat st;
-    ssize_t n;
-
-    *out = NULL;
-    if (fd < 0)
-        return file_error(err, path);
-    if (fstat(fd, &st)) {
-        status = file_error(err, path);
-    } else if (!S_ISREG(st.st_mode)) {
-        status = error_set(err, HL_E_IMAGE, "%s: not a regular file", path);
-    } else if ((uint64_t)st.st_size > most) {
-        status = error_set(err, HL_E_IMAGE, "%s: %lld bytes, at most %zu can be read", path,
-                           (long long)st.st_size, most);
-    } else {
-        *out = malloc((size_t)st.st_size + 1);
-        n = *out ? read_all(fd, *out, (size_t)st.st_size) : -1;
-        if (n < 0)
-            status = file_error(err, path);
-        else
-            *size = (size_t)n;
-    }
-    close(fd);
-    if (status) {
-        free(*out);
-        *out = NULL;
-    }
-    return status;
-}
-
 /* ---- Randomness and time ------------------------------------------------------ */
 
 hl_status os_random(void *out, size_t size, hl_error *err)
@@ -318,27 +293,15 @@ static int32_t write_all(const char *text, size_t len)
     return (int32_t)len;
 }
 
-/* Nobody may read standard output any more. SIGPIPE, which write sends to this
- * thread, is blocked meanwhile and then taken, unless one was pending before. */
+/* Nobody may read standard output any more. */
 int32_t os_print(const char *text, size_t len)
 {
-    const struct timespec now = {0, 0};
-    sigset_t broken, before, pending;
+    struct posix_held held;
     int32_t n;
-    int error;
 
-    sigemptyset(&broken);
-    sigaddset(&broken, SIGPIPE);
-    sigemptyset(&pending);
-    pthread_sigmask(SIG_BLOCK, &broken, &before);
-    if (sigismember(&before, SIGPIPE))
-        sigpending(&pending);
+    posix_hold(&held, SIGPIPE);
     n = write_all(text, len);
-    error = errno;
-    if (n < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
-        sigtimedwait(&broken, NULL, &now);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = error;
+    posix_let(&held, n < 0 && errno == EPIPE);
     return n;
 }
 
