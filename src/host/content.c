@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "error.h"
+#include "page_copy.h"
 #include "pages.h"
 #include "../shared/hot.h"
 
@@ -20,6 +21,7 @@ void base_release(struct base *base)
     if (base->owned) {
         os_unmap(base->bytes, base->share.size);
         os_share_close(&base->share);
+        free((void *)(uintptr_t)base->extents);
     }
     free(base);
 }
@@ -48,12 +50,39 @@ hl_status content_create(struct content **out, const os_share *share, const uint
         atomic_init(&base->count, 1);
         base->share = *share;
         base->bytes = bytes;
-        base->run_count = 1;
+        base->run_count = base->extent_count = 1;
         base->runs[0] = (struct base_run){gpa, share->size, 0};
+        base->extents = base->runs;
         *out = make(base, NULL, tree_height(memory_size / HL_PAGE));
         base_release(base);
     }
     return *out ? HL_OK : error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
+}
+
+hl_status content_adopt(struct content **out, const struct base *from, uint64_t memory_size,
+                        hl_error *err)
+{
+    struct base *base = calloc(1, sizeof *base), loose = *from;
+    hl_status status = HL_OK;
+
+    *out = NULL;
+    if (!base) {
+        os_share_close(&loose.share);
+        free((void *)(uintptr_t)loose.extents);
+        return error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
+    }
+    *base = *from;
+    atomic_init(&base->count, 1);
+    base->owned = true;
+    base->bytes = NULL;
+    status = os_share_map(&base->bytes, &base->share, err);
+    if (!status) {
+        *out = make(base, NULL, tree_height(memory_size / HL_PAGE));
+        if (!*out)
+            status = error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
+    }
+    base_release(base);
+    return status;
 }
 
 static void release_pages(const struct content_page pages[], uint32_t count)
@@ -119,19 +148,33 @@ void content_release(const struct content *content)
     free(shared(content));
 }
 
+/* ---- Reading --------------------------------------------------------------------- */
+
+/* The first extent that ends behind a guest-physical address; extent_count if none. */
+static uint32_t extent_from(const struct base *base, uint64_t gpa)
+{
+    uint32_t low = 0, high = base->extent_count, middle;
+
+    while (low < high) {
+        middle = low + (high - low) / 2;
+        if (gpa - base->extents[middle].gpa < base->extents[middle].size ||
+            gpa < base->extents[middle].gpa)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 HL__HOT const uint8_t *content_base_at(const struct content *content, uint64_t number)
 {
     const struct base *base = content->base;
     const uint64_t gpa = number * HL_PAGE;
-    const struct base_run *run;
-    uint32_t i;
+    const uint32_t i = extent_from(base, gpa);
 
-    for (i = 0; i < base->run_count; i++) {
-        run = &base->runs[i];
-        if (gpa >= run->gpa && gpa - run->gpa < run->size)
-            return base->bytes + run->offset + (gpa - run->gpa);
-    }
-    return pages_zero;
+    if (i == base->extent_count || gpa < base->extents[i].gpa)
+        return pages_zero;
+    return base->bytes + base->extents[i].offset + (gpa - base->extents[i].gpa);
 }
 
 HL__HOT const uint8_t *content_at(const struct content *content, uint64_t number)
@@ -139,4 +182,40 @@ HL__HOT const uint8_t *content_at(const struct content *content, uint64_t number
     const uint8_t *page = tree_find(content->tree, content->height, number);
 
     return page ? page : content_base_at(content, number);
+}
+
+/* The lowest page number from `at` on that the base has; UINT64_MAX: none. */
+static uint64_t base_next(const struct base *base, uint64_t at)
+{
+    const uint32_t i = extent_from(base, at * HL_PAGE);
+    uint64_t start;
+
+    if (i == base->extent_count)
+        return UINT64_MAX;
+    start = base->extents[i].gpa / HL_PAGE;
+    return start > at ? start : at;
+}
+
+bool content_each(const struct content *content, uint64_t first, uint64_t end, content_fn fn,
+                  void *ctx)
+{
+    uint64_t at, below, above = 0;
+    const uint8_t *page, *changed = NULL;
+    bool looked = false; /* `changed` and `above` are the tree's next from `at` on */
+
+    for (at = first; at < end; at++) {
+        if (!looked || above < at)
+            changed = tree_next(&above, content->tree, content->height, at);
+        looked = true;
+        if (!changed)
+            above = UINT64_MAX;
+        below = base_next(content->base, at);
+        at = above < below ? above : below;
+        if (at >= end)
+            break;
+        page = at == above ? changed : content_base_at(content, at);
+        if (!page_is_zero(page) && !fn(ctx, at, page))
+            return false;
+    }
+    return true;
 }

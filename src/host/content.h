@@ -14,13 +14,16 @@ struct base_run {
 };
 enum { BASE_RUNS_MAX = 16 };
 
-/* Memory that VMs can have private views of. Immutable, counted. */
+/* Memory that VMs can have private views of: the runs. Of these the extents
+ * have been written; all else is zeros that take no memory until a guest or
+ * a reader of `bytes` looks at them. Immutable, counted. */
 struct base {
     atomic_uint count;
     os_share share;
     const uint8_t *bytes; /* all of the share */
-    bool owned;           /* else share and bytes are its guest's */
-    uint32_t run_count;
+    bool owned;           /* share, bytes and extents; else they are its guest's */
+    uint32_t run_count, extent_count;
+    const struct base_run *extents; /* within the runs, in the same order */
     struct base_run runs[BASE_RUNS_MAX];
 };
 
@@ -42,6 +45,10 @@ struct content_page { /* a page that takes the place of the one there */
 /* One run of a share that outlives it; E_MEMORY. */
 hl_status content_create(struct content **out, const os_share *share, const uint8_t *bytes,
                          uint64_t gpa, uint64_t memory_size, hl_error *err);
+/* Runs of a sealed share, which passes to it with the malloc'd extents whatever
+ * happens; `from` says what they are, the rest of it is made here. */
+hl_status content_adopt(struct content **out, const struct base *from, uint64_t memory_size,
+                        hl_error *err);
 /* As `from`, but for these pages, whose counts pass to it whatever happens. */
 hl_status content_derive(struct content **out, const struct content *from,
                          const struct content_page pages[], uint32_t count, hl_error *err);
@@ -59,4 +66,9 @@ const uint8_t *content_base_at(const struct content *content, uint64_t number);
 struct base *content_view(const struct content *content, bool *whole);
 void base_retain(struct base *base);
 void base_release(struct base *base);
+/* Each page of [first, end) that is not zero, ascending; until one gives false,
+ * which is then the result. Costs what there is, not the length of the range. */
+typedef bool (*content_fn)(void *ctx, uint64_t number, const uint8_t *bytes);
+bool content_each(const struct content *content, uint64_t first, uint64_t end, content_fn fn,
+                  void *ctx);
 #endif

@@ -65,6 +65,17 @@ HL__HOT bool page_restore(uint8_t *to, const uint8_t *from)
     return __builtin_cpu_supports("avx2") ? restore32(to, from) : restore16(to, from);
 }
 
+bool page_is_zero(const uint8_t *page)
+{
+    const vec *in = (const vec *)(const void *)page;
+    vec bits = {0, 0};
+    uint32_t i;
+
+    for (i = 0; i < VECS && !any(bits); i += STEP)
+        bits = in[i] | in[i + 1] | in[i + 2] | in[i + 3];
+    return !any(bits);
+}
+
 enum page_kind page_capture(uint8_t *to, const uint8_t *from, const uint8_t *before)
 {
     return __builtin_cpu_supports("avx2") ? capture32(to, from, before)

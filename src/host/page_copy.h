@@ -10,6 +10,8 @@
 /* Makes `to` equal to `from`; were they different? */
 bool page_restore(uint8_t *to, const uint8_t *from);
 
+bool page_is_zero(const uint8_t *page);
+
 enum page_kind { PAGE_SAME, PAGE_ZERO, PAGE_CHANGED };
 /* Copies `from` to `to`; is it equal to `before`, all zero, or something else? */
 enum page_kind page_capture(uint8_t *to, const uint8_t *from, const uint8_t *before);

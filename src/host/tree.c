@@ -36,6 +36,38 @@ HL__HOT const uint8_t *tree_find(const struct tree_node *root, uint32_t height, 
     return root ? root->child[slot_of(number, 1)] : NULL;
 }
 
+/* Below a node whose numbers begin with `base`; recursion as in tree_release. */
+static const uint8_t *next_below(uint64_t *number, const struct tree_node *node, uint32_t height,
+                                 uint64_t base, uint64_t at)
+{
+    const uint64_t each = 1ull << (height - 1) * TREE_BITS; /* numbers of a child */
+    const uint8_t *page;
+    uint64_t start;
+    uint32_t i;
+
+    for (i = at > base ? (uint32_t)((at - base) / each) : 0; i < TREE_WIDTH; i++) {
+        start = base + i * each;
+        if (!node->child[i])
+            continue;
+        if (height == 1) {
+            *number = start;
+            return node->child[i];
+        }
+        page = next_below(number, node->child[i], height - 1, start, at);
+        if (page)
+            return page;
+    }
+    return NULL;
+}
+
+const uint8_t *tree_next(uint64_t *number, const struct tree_node *root, uint32_t height,
+                         uint64_t at)
+{
+    const bool beyond = height * TREE_BITS < 64 && at >> height * TREE_BITS;
+
+    return root && !beyond ? next_below(number, root, height, 0, at) : NULL;
+}
+
 static void retain_node(const struct tree_node *node)
 {
     atomic_fetch_add_explicit(&((struct tree_node *)(uintptr_t)node)->count, 1,

@@ -17,6 +17,10 @@ uint32_t tree_height(uint64_t pages);
 /* The page at this number, NULL if there is none. */
 const uint8_t *tree_find(const struct tree_node *root, uint32_t height, uint64_t number);
 
+/* The page with the lowest number from `at` on; *number is that. NULL: no more. */
+const uint8_t *tree_next(uint64_t *number, const struct tree_node *root, uint32_t height,
+                         uint64_t at);
+
 /* Puts a page there, whose count passes to the tree; *root must be the
  * caller's alone, or NULL. *grown: there was none before. false: no memory;
  * nothing changed, the page stays the caller's. */
