@@ -40,12 +40,22 @@ struct range {
     const char *member;
     uint64_t preset, least, most;
 };
+static const struct range heap = {"heap_size", 16 * MIB, 64 * KIB, 64 * GIB};
+static const struct range stack = {"stack_size", 256 * KIB, 16 * KIB, 64 * MIB};
+static const struct range message = {"message_size", 16 * MIB, 64 * KIB, 4 * GIB};
+static const struct range depth = {"call_depth", 8, 1, 64};
+static const struct range data = {"init_size", 0, 0, 1 * GIB};
+
+static bool within(uint64_t value, const struct range *range)
+{
+    return value >= range->least && value <= range->most;
+}
 
 static hl_status in_range(uint64_t *value, const struct range *range, hl_error *err)
 {
     if (!*value)
         *value = range->preset;
-    if (*value >= range->least && *value <= range->most)
+    if (within(*value, range))
         return HL_OK;
     return error_set(err, HL_E_INVALID, "hl_config.%s is %llu, wanted %llu to %llu", range->member,
                      (unsigned long long)*value, (unsigned long long)range->least,
@@ -54,11 +64,6 @@ static hl_status in_range(uint64_t *value, const struct range *range, hl_error *
 
 static hl_status check_sizes(hl_config *config, hl_error *err)
 {
-    static const struct range heap = {"heap_size", 16 * MIB, 64 * KIB, 64 * GIB};
-    static const struct range stack = {"stack_size", 256 * KIB, 16 * KIB, 64 * MIB};
-    static const struct range message = {"message_size", 16 * MIB, 64 * KIB, 4 * GIB};
-    static const struct range depth = {"call_depth", 8, 1, 64};
-    static const struct range data = {"init_size", 0, 0, 1 * GIB};
     uint64_t call_depth = config->call_depth;
     hl_status status;
 
@@ -73,6 +78,27 @@ static hl_status check_sizes(hl_config *config, hl_error *err)
         status = in_range(&config->init_size, &data, err);
     config->call_depth = (uint32_t)call_depth;
     return status;
+}
+
+hl_status config_check_sizes(const struct sizes *sizes, hl_error *err)
+{
+    const struct {
+        uint64_t value;
+        const struct range *range;
+    } each[] = {{sizes->heap, &heap},
+                {sizes->stack, &stack},
+                {sizes->message, &message},
+                {sizes->call_depth, &depth},
+                {sizes->init_data, &data}};
+    size_t i;
+
+    for (i = 0; i < sizeof each / sizeof *each; i++)
+        if (!within(each[i].value, each[i].range))
+            return error_set(err, HL_E_IMAGE, "%s is %llu, wanted %llu to %llu",
+                             each[i].range->member, (unsigned long long)each[i].value,
+                             (unsigned long long)each[i].range->least,
+                             (unsigned long long)each[i].range->most);
+    return HL_OK;
 }
 
 static hl_status check_choices(hl_config *config, hl_error *err)

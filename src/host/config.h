@@ -12,5 +12,7 @@ hl_status config_complete(hl_config *out, const hl_config *given, hl_error *err)
  * equal to it. */
 hl_status config_from_shape(hl_config *out, const hl_config *given, const struct sizes *sizes,
                             bool avx, hl_error *err);
+/* Of a file: E_IMAGE names what is out of the range that a config may have. */
+hl_status config_check_sizes(const struct sizes *sizes, hl_error *err);
 struct sizes config_sizes(const hl_config *config); /* of a completed one */
 #endif

@@ -72,6 +72,14 @@ hl_status error_errno(hl_error *err, int number, const char *what)
                      strerror(number));
 }
 
+hl_status error_within(hl_error *err, const char *what)
+{
+    char text[sizeof err->text];
+
+    memcpy(text, err->text, sizeof text);
+    return error_set(err, err->status, "%.255s: %s", what, text);
+}
+
 hl_status error_none(hl_error *err)
 {
     if (err) {

@@ -20,5 +20,9 @@ hl_status error_set(hl_error *err, hl_status status, const char *format, ...)
 /* E_SYSTEM (E_MEMORY for ENOMEM): "WHAT: strerror". */
 hl_status error_errno(hl_error *err, int number, const char *what);
 
+/* Puts the thing that the error is in, a file, in front of its text: "WHAT:
+ * text"; returns the status. A long name is cut, so that the text is not. */
+hl_status error_within(hl_error *err, const char *what);
+
 hl_status error_none(hl_error *err); /* HL_OK, "ok" */
 #endif

@@ -56,15 +56,24 @@ static hl_status load(hl_guest *guest, const uint8_t *file, size_t size, hl_erro
     return status ? status : index_exports(guest, err);
 }
 
-static hl_status open_private(hl_guest **out, const uint8_t *file, size_t size, hl_error *err)
+static hl_guest *make(void)
 {
     hl_guest *guest = calloc(1, sizeof *guest);
+
+    if (!guest)
+        return NULL;
+    atomic_init(&guest->references, 1);
+    guest->contents = OS_SHARE_NONE;
+    return guest;
+}
+
+static hl_status open_private(hl_guest **out, const uint8_t *file, size_t size, hl_error *err)
+{
+    hl_guest *guest = make();
     hl_status status;
 
     if (!guest)
         return error_set(err, HL_E_MEMORY, "no memory for a guest");
-    atomic_init(&guest->references, 1);
-    guest->contents = OS_SHARE_NONE;
     status = load(guest, file, size, err);
     if (status) {
         guest_free(guest);
@@ -74,14 +83,24 @@ static hl_status open_private(hl_guest **out, const uint8_t *file, size_t size, 
     return error_none(err);
 }
 
-/* Puts the file's name in front of what was wrong with it. */
-static hl_status name_file(hl_error *err, const char *path)
+hl_status guest_adopt(hl_guest **out, const struct image *image, hl_error *err)
 {
-    char text[sizeof err->text];
-    hl_status status = err->status;
+    struct image loose = *image;
+    hl_guest *guest = make();
+    hl_status status;
 
-    memcpy(text, err->text, sizeof text);
-    return error_set(err, status, "%s: %s", path, text);
+    *out = NULL;
+    if (!guest) {
+        image_free(&loose);
+        return error_set(err, HL_E_MEMORY, "no memory for a guest");
+    }
+    guest->image = loose;
+    status = index_exports(guest, err);
+    if (status)
+        guest_free(guest);
+    else
+        *out = guest;
+    return status;
 }
 
 hl_status hl_guest_open(hl_guest **out, const char *path, hl_error *err)
@@ -102,7 +121,7 @@ hl_status hl_guest_open(hl_guest **out, const char *path, hl_error *err)
         return status;
     status = open_private(out, file, size, err);
     free(file);
-    return status ? name_file(err, path) : HL_OK;
+    return status ? error_within(err, path) : HL_OK;
 }
 
 hl_status hl_guest_open_memory(hl_guest **out, const void *image, size_t size, hl_error *err)

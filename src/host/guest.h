@@ -14,11 +14,15 @@ struct hl_guest {
     atomic_uint references;
     struct image image;
     os_share contents;    /* image.span bytes, relocated, sealed */
-    const uint8_t *bytes; /* the same, readable */
+    const uint8_t *bytes; /* the same, readable; NULL: only snapshots have its contents */
     struct names exports; /* positions in image.exports by name */
     struct lock lock;     /* of shapes */
     struct shape *shapes; /* the last used one first */
 };
+
+/* One for snapshots that bring its contents: nothing can start from the image
+ * itself, and no application gets it. The image passes to it whatever happens. */
+hl_status guest_adopt(hl_guest **out, const struct image *image, hl_error *err);
 
 /* The shape for these sizes, made at its first use. A few without users are
  * kept; give each one back while its guest is retained. */

@@ -211,8 +211,7 @@ static hl_sandbox *make(const struct hv_ops *hv, const hl_guest *guest, const st
 
 /* ---- From an image ------------------------------------------------------------------ */
 
-/* Names what one create begins, so that nobody else's guest code is taken for it. */
-static uint64_t new_lineage(void)
+uint64_t sandbox_new_lineage(void)
 {
     static _Atomic uint64_t last;
 
@@ -224,7 +223,7 @@ static hl_status create(hl_sandbox *box, const hl_host *host, const hl_config *c
 {
     const struct origin origin = {.content = box->shape->start,
                                   .park = {box->shape->start_rsp, HL_BOOT},
-                                  .lineage = new_lineage()};
+                                  .lineage = sandbox_new_lineage()};
     hl_status status = prepare(box, &origin, host, config, err);
 
     return status ? status : start(box, &origin, config, err);

@@ -85,6 +85,9 @@ hl_status sandbox_bind(const struct host_function ***out, const hl_sandbox *box,
                        const struct added_list *added, hl_error *err);
 /* Puts its VM, or another one if it has none that can be healed, there. */
 hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl_error *err);
+/* Names what one create or one loaded file begins, so that nobody else's guest
+ * code is taken for it. */
+uint64_t sandbox_new_lineage(void);
 /* A seed and a generation that no other sandbox has. */
 hl_status sandbox_renew(hl_sandbox *box, hl_error *err);
 

@@ -112,7 +112,7 @@ hl_status shape_create(struct shape **out, const struct image *image, const os_s
     shape->table_size = (uint64_t)tables.used * HL_PAGE;
     if (!status)
         status = os_share_map(&shape->bytes, &shape->system, err);
-    if (!status)
+    if (!status && bytes)
         status = write_start(shape, image, contents, bytes, err);
     if (status)
         goto fail;
