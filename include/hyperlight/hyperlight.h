@@ -209,6 +209,27 @@ hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_er
 hl_status hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot, const hl_host *host,
                                  const hl_config *config, hl_error *err);
 
+/* Writes a snapshot to a file, from which another process, or a machine of the
+ * same kind, can go on. Costs the pages that are not zero: each is read and
+ * written once. The file has its name only when it is complete and on the disk;
+ * one that had the name before is replaced in that moment, and is as it was
+ * after any error. Until then a file .hyperlight-* lies beside it, which a
+ * killed process leaves. Only its owner can read it (mode 0600): it holds all
+ * of the guest's memory, secrets included. Any thread. E_INVALID; E_SYSTEM,
+ * E_MEMORY with the path. */
+hl_status hl_snapshot_save(const hl_snapshot *snapshot, const char *path, hl_error *err);
+
+/* Reads and checks all of such a file into memory that all sandboxes made from
+ * it share; later changes of the file do not matter. It may come from anybody:
+ * what is wrong is refused by name before anything of it runs, and what it
+ * holds is as confined as any guest. Init does not run again. The snapshot is
+ * of no trust domain; it fits sandboxes made from it, but none that were made
+ * from the image or from another load. Any thread. Errors name the path:
+ * E_IMAGE (the field or chunk, found and wanted), E_ABI (format or ABI of
+ * another version), E_UNSUPPORTED (another kind of machine, or what the
+ * processor lacks), E_SYSTEM, E_MEMORY, E_INVALID. */
+hl_status hl_snapshot_load(hl_snapshot **out, const char *path, hl_error *err);
+
 /* ---- Idle VMs ----------------------------------------------------------- */
 
 /* Destroyed sandboxes leave their VMs in a cache of the process, scrubbed for
