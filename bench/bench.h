@@ -19,6 +19,7 @@ enum target_kind {
     TARGET_RATIO,    /* q1 <= limit * q1 of the floor */
     TARGET_ADDED,    /* q1 <= q1 of the floor + limit */
     TARGET_AT_MOST,  /* q1 <= limit */
+    TARGET_AT_LEAST, /* median >= limit: for rates */
     TARGET_P99_RATIO /* p99 <= limit * p99 of the floor */
 };
 

@@ -40,6 +40,8 @@ static const struct bench_row *const all_rows[] = {
     &row_take_1g,
     &row_create_1g_cold,
     &row_clone_rss,
+    &row_load_file,
+    &row_save_file,
 };
 
 enum { ROWS = sizeof(all_rows) / sizeof(all_rows[0]) };

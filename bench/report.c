@@ -21,6 +21,8 @@ static bool met(const struct result *result)
         return result->op.q1 <= target->limit + result->floor.q1;
     case TARGET_AT_MOST:
         return result->op.q1 <= target->limit;
+    case TARGET_AT_LEAST:
+        return result->op.median >= target->limit;
     case TARGET_P99_RATIO:
         return result->op.p99 <= target->limit * result->floor.p99;
     case TARGET_NONE:
@@ -45,6 +47,9 @@ static void format_target(char *text, size_t size, const struct result *result)
         break;
     case TARGET_AT_MOST:
         snprintf(text, size, "<= %g", target->limit);
+        break;
+    case TARGET_AT_LEAST:
+        snprintf(text, size, "median >= %g", target->limit);
         break;
     case TARGET_P99_RATIO:
         snprintf(text, size, "p99 <= %g x %.2f", target->limit, result->floor.p99);

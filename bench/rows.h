@@ -18,5 +18,6 @@ extern const struct bench_row row_create_from_other_16m_call, row_create_from_no
 extern const struct bench_row row_destroy_cached;
 extern const struct bench_row row_create_1g, row_create_1g_cold, row_restore_1g, row_take_1g;
 extern const struct bench_row row_clone_rss;
+extern const struct bench_row row_load_file, row_save_file;
 
 #endif
