@@ -68,7 +68,8 @@ lane_tsan()
     packages_need "${packages_core[@]}" &&
         build tsan all "${sanitizer_flags[@]}" -DHL_SANITIZE=thread || return
     # Only what has threads.
-    run_sanitized tsan 'thread|snapshot|idle_vms|pages|cancel|signals|print|stop|deadline|interrupt|single_fetch' \
+    local threaded='thread|snapshot|idle_vms|pages|cancel|signals|print|stop|deadline|interrupt'
+    run_sanitized tsan "$threaded|single_fetch" \
         TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 }
 

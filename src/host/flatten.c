@@ -20,7 +20,7 @@ struct walk {
     const struct content *content;
     struct numbers *numbers;
     uint64_t next; /* page of the base that comes next */
-    uint32_t run;
+    uint32_t extent;
 };
 
 /* Pages of the base below `end`. */
@@ -29,8 +29,8 @@ static void add_base(struct walk *walk, uint64_t end)
     const struct base *base = walk->content->base;
     const struct base_run *run;
 
-    for (; walk->run < base->run_count; walk->run++) {
-        run = &base->runs[walk->run];
+    for (; walk->extent < base->extent_count; walk->extent++) {
+        run = &base->extents[walk->extent];
         if (walk->next < run->gpa / HL_PAGE)
             walk->next = run->gpa / HL_PAGE;
         for (; walk->next < (run->gpa + run->size) / HL_PAGE; walk->next++) {
@@ -47,7 +47,7 @@ static void add_changed(void *ctx, uint64_t number, const uint8_t *page)
 
     (void)page;
     add_base(walk, number);
-    if (walk->run < walk->content->base->run_count && walk->next == number)
+    if (walk->extent < walk->content->base->extent_count && walk->next == number)
         walk->next++; /* the tree's page takes its place */
     walk->numbers->list[walk->numbers->count++] = number;
 }
@@ -58,8 +58,8 @@ static bool list_pages(struct numbers *out, const struct content *content)
     uint64_t most = content->pages;
     uint32_t i;
 
-    for (i = 0; i < content->base->run_count; i++)
-        most += content->base->runs[i].size / HL_PAGE;
+    for (i = 0; i < content->base->extent_count; i++)
+        most += content->base->extents[i].size / HL_PAGE;
     out->count = 0;
     out->list = malloc((most + 1) * sizeof *out->list);
     if (!out->list)

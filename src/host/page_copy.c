@@ -67,13 +67,13 @@ HL__HOT bool page_restore(uint8_t *to, const uint8_t *from)
 
 bool page_is_zero(const uint8_t *page)
 {
-    const vec *in = (const vec *)(const void *)page;
-    vec bits = {0, 0};
+    const vec16 *in = (const vec16 *)(const void *)page;
+    vec16 bits = {0};
     uint32_t i;
 
-    for (i = 0; i < VECS && !any(bits); i += STEP)
+    for (i = 0; i < HL_PAGE / sizeof bits && !ANY16(bits); i += 4)
         bits = in[i] | in[i + 1] | in[i + 2] | in[i + 3];
-    return !any(bits);
+    return !ANY16(bits);
 }
 
 enum page_kind page_capture(uint8_t *to, const uint8_t *from, const uint8_t *before)

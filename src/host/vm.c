@@ -106,19 +106,19 @@ static uint64_t base_pages(const struct base *base)
     uint64_t pages = 0;
     uint32_t i;
 
-    for (i = 0; i < base->run_count; i++)
-        pages += base->runs[i].size / HL_PAGE;
+    for (i = 0; i < base->extent_count; i++)
+        pages += base->extents[i].size / HL_PAGE;
     return pages;
 }
 
-static void copy_runs(struct vm *vm, const struct base *base, const struct content *to)
+static void copy_extents(struct vm *vm, const struct base *base, const struct content *to)
 {
     uint64_t number;
     uint32_t i;
 
-    for (i = 0; i < base->run_count; i++)
-        for (number = base->runs[i].gpa / HL_PAGE;
-             number < (base->runs[i].gpa + base->runs[i].size) / HL_PAGE; number++)
+    for (i = 0; i < base->extent_count; i++)
+        for (number = base->extents[i].gpa / HL_PAGE;
+             number < (base->extents[i].gpa + base->extents[i].size) / HL_PAGE; number++)
             page_restore(page_of(vm, number), content_at(to, number));
 }
 
@@ -140,8 +140,8 @@ static void copy_differences(struct vm *vm, const struct content *to)
     tree_diff(vm->content->tree, to->tree, to->height, copy_difference, &copy);
     if (vm->content->base == to->base)
         return;
-    copy_runs(vm, vm->content->base, to);
-    copy_runs(vm, to->base, to);
+    copy_extents(vm, vm->content->base, to);
+    copy_extents(vm, to->base, to);
 }
 
 static void use_base(struct vm *vm, struct base *base)

@@ -85,7 +85,7 @@ TEST(runs_end_where_they_end)
     struct content *content = plain();
     struct base *base = content->base;
 
-    base->run_count = 3;
+    base->run_count = base->extent_count = 3; /* its extents are its runs */
     base->runs[0] = (struct base_run){HL_PAGE, HL_PAGE, 2 * HL_PAGE};
     base->runs[1] = (struct base_run){2 * HL_PAGE, HL_PAGE, 0};
     base->runs[2] = (struct base_run){9 * HL_PAGE, 2 * HL_PAGE, HL_PAGE};
