@@ -241,7 +241,7 @@ typedef struct hl_cache_stats {
     uint64_t bytes;     /* of guest memory that they hold beyond shared pages, about */
     uint64_t hits;      /* sandboxes that found a VM */
     uint64_t misses;    /* sandboxes that did not */
-    uint64_t discarded; /* VMs destroyed for want of room, or unfit for reuse */
+    uint64_t discarded; /* VMs destroyed: trimmed, for want of room, or unfit for reuse */
 } hl_cache_stats;
 void hl_cache_limit(uint32_t vms); /* most idle ones; default 16, at most 4,096, 0: none */
 void hl_cache_trim(uint32_t keep); /* destroys all but the last used ones */

@@ -128,12 +128,22 @@ static void destroy_all(struct vm *vm)
     }
 }
 
+static bool cache_keeps(void)
+{
+    struct guard *guard = enter();
+    const bool keeps = guard && limit();
+
+    leave(guard);
+    return keeps;
+}
+
 void cache_put(struct vm *vm)
 {
     struct vm *rest = vm;
     struct guard *guard;
 
-    vm_trim(vm);
+    if (cache_keeps())
+        vm_trim(vm);
     guard = enter();
     vm->next = NULL;
     if (guard && (vm->lost || !limit())) {

@@ -142,25 +142,37 @@ static hl_status prepare(hl_sandbox *box, const struct origin *origin, const hl_
 
 /* ---- Its VM ---------------------------------------------------------------------- */
 
-HL__HOT hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl_error *err)
+/* A VM that cannot be put there is destroyed. */
+HL__HOT static hl_status put(hl_sandbox *box, const struct origin *origin, hl_error *err)
 {
-    hl_status status;
+    hl_status status = vm_restore(box->vm, origin->content, &origin->park, origin->lineage, err);
 
-    if (!box->vm && !box->no_reuse)
-        box->vm = cache_take(&box->kind, origin->content, origin->lineage);
-    if (box->vm) {
-        status = vm_restore(box->vm, origin->content, &origin->park, origin->lineage, err);
-        if (!status)
-            goto placed;
+    if (status) {
         vm_destroy(box->vm);
         box->vm = NULL;
     }
-    status = vm_create(&box->vm, &box->kind, box->guest, origin->content, err);
-    if (!status)
-        status = vm_restore(box->vm, origin->content, &origin->park, origin->lineage, err);
+    return status;
+}
+
+HL__HOT hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl_error *err)
+{
+    hl_status status = HL_E_STATE;
+
+    if (box->vm)
+        status = put(box, origin, err);
+    while (status && !box->no_reuse) {
+        box->vm = cache_take(&box->kind, origin->content, origin->lineage);
+        if (!box->vm)
+            break;
+        status = put(box, origin, err);
+    }
+    if (status) {
+        status = vm_create(&box->vm, &box->kind, box->guest, origin->content, err);
+        if (!status)
+            status = put(box, origin, err);
+    }
     if (status)
         return status;
-placed:
     box->lineage = origin->lineage;
     interrupt_publish(box->stop, box->vm->machine);
     return HL_OK;

@@ -199,7 +199,11 @@ HL__HOT static hl_status restore(hl_sandbox *box, const hl_snapshot *snapshot, h
 {
     const struct origin origin = snapshot_origin(snapshot);
     hl_status status = sandbox_renew(box, err);
+    uint32_t i;
 
+    for (i = 0; i < box->level_count; i++) /* results of earlier calls die */
+        if (box->levels[i].payload.capacity > BUFFER_KEEP)
+            buffer_free(&box->levels[i].payload);
     return status ? status : sandbox_place(box, &origin, err);
 }
 
@@ -255,6 +259,17 @@ static hl_status add_idle(const hl_snapshot *snapshot, const struct vm_kind *kin
     return status;
 }
 
+static hl_status check_choice(const hl_config *config, const hl_snapshot *snapshot, hl_error *err)
+{
+    if (config->hypervisor && config->hypervisor != snapshot->kind.hv->id)
+        return error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u, the snapshot is of %u",
+                         config->hypervisor, snapshot->kind.hv->id);
+    if (config->no_reuse)
+        return error_set(err, HL_E_INVALID,
+                         "hl_config.no_reuse is 1: such sandboxes take nothing from the cache");
+    return HL_OK;
+}
+
 hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const hl_config *given,
                         uint32_t vms, hl_error *err)
 {
@@ -268,6 +283,8 @@ hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const 
         return error_set(err, HL_E_INVALID, "hl_cache_fill: snapshot is NULL");
     kind = snapshot->kind;
     status = config_from_shape(&config, given, &kind.shape->sizes, kind.avx, err);
+    if (!status)
+        status = check_choice(&config, snapshot, err);
     if (!status)
         status = kind.hv->claim(config.interrupt_signal, err);
     if (!status && !host)

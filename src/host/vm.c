@@ -196,11 +196,10 @@ HL__HOT static hl_status put_back(struct vm *vm, const struct content *to, hl_er
 {
     uint64_t at = 0, number;
     uint32_t stale = 0;
-    const uint8_t *from;
 
     while (dirty_next(&vm->dirty, &at, &number)) {
-        from = is_message(vm, number) ? pages_zero : content_at(to, number);
-        stale += !page_restore(page_of(vm, number), from);
+        /* No content has anything where messages are: those become zero. */
+        stale += !page_restore(page_of(vm, number), content_at(to, number));
     }
     if (vm->content != to)
         copy_differences(vm, to);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots as an application sees them: take, restore, clone. */
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "vm.h"
 
@@ -386,6 +388,46 @@ TEST(snapshot_keeps_control_words)
     hl_snapshot_release(plain);
     hl_snapshot_release(odd);
     hl_sandbox_destroy(box);
+}
+
+/* ---- Forked off ------------------------------------------------------------------------ */
+
+/* A child makes sandboxes of its own from what it inherits; its parent's goes on. */
+TEST(snapshot_in_a_forked_child)
+{
+    hl_sandbox *box = vm_box("simple", NULL, NULL), *idle = vm_box("simple", NULL, NULL);
+    hl_guest *guest = vm_guest("simple");
+    hl_snapshot *snapshot;
+    hl_cache_stats stats;
+    hl_sandbox *own;
+    int status;
+    pid_t child;
+
+    hl_sandbox_destroy(idle); /* a VM for the cache */
+    count(box);
+    snapshot = take(box);
+    child = fork();
+    if (!child) {
+        hl_cache_get_stats(&stats);
+        CHECK_INT(stats.idle, 0);
+        own = make_clone(snapshot, NULL);
+        CHECK_INT(count(own), 2);
+        restore(own, snapshot);
+        CHECK_INT(count(own), 2);
+        hl_sandbox_destroy(own);
+        CHECK_INT(hl_sandbox_create(&own, guest, NULL, NULL, NULL), HL_OK);
+        CHECK_INT(count(own), 1);
+        hl_sandbox_destroy(own);
+        _exit(0);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+    CHECK_INT(count(box), 2);
+    restore(box, snapshot);
+    CHECK_INT(count(box), 2);
+    hl_snapshot_release(snapshot);
+    hl_sandbox_destroy(box);
+    hl_guest_release(guest);
 }
 
 /* ---- Threads ------------------------------------------------------------------------------ */
