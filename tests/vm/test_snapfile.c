@@ -407,6 +407,86 @@ TEST(snapfile_with_avx)
     remove_folder();
 }
 
+/* ---- A stack pointer that lies ------------------------------------------------------------- */
+
+enum { RSP_AT = 56, SUM_AT = 252 }; /* docs/snapshot-format.md */
+
+static uint32_t checksum(const uint8_t *bytes, size_t size)
+{
+    uint32_t sum = ~0u;
+    int bit;
+
+    for (; size; size--)
+        for (sum ^= *bytes++, bit = 0; bit < 8; bit++)
+            sum = sum >> 1 ^ (sum & 1 ? 0x82f63b78 : 0);
+    return ~sum;
+}
+
+static void set_rsp(uint64_t rsp)
+{
+    FILE *file = fopen(file_path("file"), "r+b");
+    uint8_t head[256];
+    uint32_t sum;
+
+    CHECK(file && fread(head, sizeof head, 1, file) == 1);
+    memcpy(head + RSP_AT, &rsp, sizeof rsp);
+    sum = checksum(head, SUM_AT);
+    memcpy(head + SUM_AT, &sum, sizeof sum);
+    CHECK(!fseek(file, 0, SEEK_SET) && fwrite(head, sizeof head, 1, file) == 1 && !fclose(file));
+}
+
+static uint64_t heap_of(const hl_sandbox *box)
+{
+    hl_area area;
+    size_t i;
+
+    for (i = 0; hl_sandbox_area(&area, box, i); i++)
+        if (!strcmp(area.name, "heap"))
+            return area.address + area.size / 2;
+    FAIL("no heap");
+}
+
+/* It is the guest's own fault then, and no more: the machine serves the next. */
+TEST(snapfile_with_a_wrong_stack_pointer)
+{
+    uint64_t values[] = {0,
+                         8,
+                         0x1000,
+                         0x600000003000,
+                         0x600000200000,
+                         1u << 20,
+                         1ull << 47,
+                         0xffff800000000000,
+                         1ull << 63,
+                         UINT64_MAX,
+                         0 /* zeros of the heap */};
+    enum { VALUES = sizeof values / sizeof *values };
+    hl_snapshot *good, *bad;
+    hl_sandbox *box, *other;
+    size_t i;
+
+    elsewhere(save_counter);
+    good = load();
+    other = make_clone(good, NULL);
+    values[VALUES - 1] = heap_of(other);
+    for (i = 0; i < VALUES; i++) {
+        set_rsp(values[i]);
+        bad = load();
+        box = make_clone(bad, NULL);
+        vm_expect(HL_E_FAULT, NULL, box, "Count", NONE, NULL);
+        CHECK_INT(hl_sandbox_state(box), HL_POISONED);
+        CHECK_INT(count(other), 3 + (int)i);
+        hl_sandbox_destroy(box);
+        hl_snapshot_release(bad);
+        box = make_clone(good, NULL);
+        CHECK_INT(count(box), 3);
+        hl_sandbox_destroy(box);
+    }
+    hl_sandbox_destroy(other);
+    hl_snapshot_release(good);
+    remove_folder();
+}
+
 /* ---- Nothing stays behind ------------------------------------------------------------- */
 
 static long mappings(void)
