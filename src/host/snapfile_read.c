@@ -195,7 +195,8 @@ static hl_status take_guest(hl_snapshot *snapshot, struct snapfile *f, hl_error 
     hl_guest *guest;
     hl_status status = guest_adopt(&guest, &f->image, err);
 
-    memset(&f->image, 0, sizeof f->image);
+    f->image.exports = f->image.imports = NULL; /* the guest's; the numbers stay */
+    f->image.text = NULL;
     if (status)
         return status;
     status = guest_shape(&snapshot->kind.shape, guest, &f->sizes, err);

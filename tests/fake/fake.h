@@ -27,6 +27,7 @@ struct fake_program { /* outlives its sandboxes */
     uint32_t export_count;
     const hl_symbol *imports;
     uint32_t import_count;
+    uint8_t data;                   /* each byte of the image's second page */
     fake_body init;                 /* as a function's body; NULL returns */
     fake_body whole;                /* plays every entry itself; NULL: the above do */
     hl_status create;               /* what making a VM comes to */

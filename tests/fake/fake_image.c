@@ -75,7 +75,7 @@ hl_guest *fake_image(const struct fake_program *program)
     fill_segments(&guest->image);
     fill_tables(&guest->image, program);
     CHECK_INT(os_share_create(&guest->contents, &memory, guest->image.span, NULL), HL_OK);
-    memset(memory + HL_PAGE, 0x1d, HL_PAGE); /* data that is not zero */
+    memset(memory + HL_PAGE, program->data, HL_PAGE);
     CHECK_INT(os_share_seal(&guest->contents, memory, NULL), HL_OK);
     CHECK_INT(os_share_map(&guest->bytes, &guest->contents, NULL), HL_OK);
     CHECK(names_create(&guest->exports, guest->image.export_count));

@@ -105,7 +105,8 @@ struct fake_program pages_program(void)
     return (struct fake_program){.exports = exports,
                                  .export_count = sizeof exports / sizeof *exports,
                                  .imports = imports,
-                                 .import_count = 1};
+                                 .import_count = 1,
+                                 .data = PAGES_BASE};
 }
 
 /* ---- Its surroundings ----------------------------------------------------------------------- */

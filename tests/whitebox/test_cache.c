@@ -199,16 +199,15 @@ static struct content *make_content(const struct vm *vm, uint64_t gpa, uint32_t 
     const uint8_t *readable;
     struct content *plain, *out;
     uint8_t *bytes;
-    os_share *share = malloc(sizeof *share); /* outlives the test */
+    os_share share; /* outlives the test */
     uint32_t i;
 
-    CHECK(share);
-    CHECK_INT(os_share_create(share, &bytes, (uint64_t)pages * PAGE, NULL), HL_OK);
+    CHECK_INT(os_share_create(&share, &bytes, (uint64_t)pages * PAGE, NULL), HL_OK);
     for (i = 0; i < pages; i++)
         memset(bytes + i * PAGE, (int)(fill + i % 13), PAGE);
-    CHECK_INT(os_share_seal(share, bytes, NULL), HL_OK);
-    CHECK_INT(os_share_map(&readable, share, NULL), HL_OK);
-    CHECK_INT(content_create(&plain, share, readable, gpa, vm->memory.layout->memory_size, NULL),
+    CHECK_INT(os_share_seal(&share, bytes, NULL), HL_OK);
+    CHECK_INT(os_share_map(&readable, &share, NULL), HL_OK);
+    CHECK_INT(content_create(&plain, &share, readable, gpa, vm->memory.layout->memory_size, NULL),
               HL_OK);
     for (i = 0; i < 3; i++) {
         bytes = pages_new();
