@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the seeds in fuzz/corpus/: make_seeds CORPUS-FOLDER. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../src/shared/wire.h"
 #include "../tests/unit/elf_build.h"
+#include "../tests/unit/snapfile_bytes.h"
 
 static int failures;
 
@@ -87,6 +90,74 @@ static void put_signatures(const char *corpus)
     }
 }
 
+/* The file of a snapshot, but for what this machine's processor puts into it. */
+static uint8_t *snapshot_bytes(size_t *size, const hl_snapshot *snapshot, const char *corpus)
+{
+    struct snapfile_header head;
+    char path[4096];
+    uint8_t *bytes = NULL;
+
+    snprintf(path, sizeof path, "%s/seed", corpus);
+    if (hl_snapshot_save(snapshot, path, NULL) || os_file_read(&bytes, size, path, 1 << 20, NULL))
+        failures++;
+    unlink(path);
+    if (!bytes)
+        return NULL;
+    memcpy(&head, bytes, sizeof head);
+    head.features = 0;
+    memset(head.vendor, 0, sizeof head.vendor);
+    memcpy(bytes, &head, sizeof head);
+    snapfile_mend(bytes, *size);
+    return bytes;
+}
+
+/* A guest that has not begun, as a snapshot. */
+static void put_snapshot(const char *corpus, const char *name, const struct elf_build *b,
+                         uint32_t added)
+{
+    const struct sizes sizes = {64 << 10, 16 << 10, 64 << 10, 5, 2};
+    const struct hl_signature signature = {.result = HL_I32, .count = 1, .params = {HL_STR}};
+    hl_snapshot snapshot = {.lineage = 1};
+    const struct shape *shape;
+    hl_guest *guest;
+    uint8_t *bytes;
+    size_t size;
+
+    if (hl_guest_open_memory(&guest, b->bytes, b->size, NULL) ||
+        guest_shape(&shape, guest, &sizes, NULL)) {
+        failures++;
+        return;
+    }
+    snapshot.guest = guest;
+    snapshot.kind.shape = shape;
+    snapshot.content = shape->start;
+    snapshot.park.rsp = shape->start_rsp;
+    if (added && (!added_append(&snapshot.exports, "late", &signature) ||
+                  !added_append(&snapshot.imports, "host", &signature)))
+        failures++;
+    bytes = snapshot_bytes(&size, &snapshot, corpus);
+    if (bytes)
+        put(corpus, "snapshot_file", name, bytes, size);
+    free(bytes);
+    added_free(&snapshot.exports);
+    added_free(&snapshot.imports);
+    guest_shape_done(guest, shape);
+    hl_guest_release(guest);
+}
+
+static void put_snapshots(const char *corpus)
+{
+    static struct elf_build b;
+
+    elf_build(&b, ELF_FIXED);
+    put_snapshot(corpus, "fixed", &b, 0);
+    elf_build(&b, ELF_PIE_RELA);
+    elf_export(&b, "", "fallback", elf_link(&b, AT_CODE));
+    put_snapshot(corpus, "relocatable", &b, 1);
+    elf_build_empty(&b, ELF_PIE_RELR);
+    put_snapshot(corpus, "no_functions", &b, 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -96,5 +167,6 @@ int main(int argc, char **argv)
     put_images(argv[1]);
     put_messages(argv[1]);
     put_signatures(argv[1]);
+    put_snapshots(argv[1]);
     return failures != 0;
 }
