@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compare.h"
 #include "report.h"
 #include "rows.h"
 
@@ -48,15 +49,20 @@ enum { ROWS = sizeof(all_rows) / sizeof(all_rows[0]) };
 
 struct options {
     struct bench bench;
-    const char *rows; /* "a,b"; NULL: all */
+    const char *rows;   /* "a,b"; NULL: all */
+    const char *filter; /* a part of their names; NULL: all */
     const char *json;
+    const char *compare; /* results of an earlier run; NULL: none */
 };
 
 static const char usage[] =
-    "usage: bench [--rows a,b] [--seconds S] [--json PATH] [--verbose] [GUEST]\n"
+    "usage: bench [--rows a,b] [--filter PART] [--seconds S] [--json PATH]\n"
+    "             [--compare OLD.json] [--verbose] [GUEST]\n"
     "  --rows     only these rows; default all\n"
+    "  --filter   only rows with this in their names\n"
     "  --seconds  measured time of each row; default 3\n"
     "  --json     where the results go; default build/bench.json\n"
+    "  --compare  beside the table, each row against an earlier run's\n"
     "  --verbose  floor_vm step by step\n"
     "  GUEST      guest image; default ../guests/bench_guest beside this program\n"
     "rows:";
@@ -84,6 +90,10 @@ static bool parse_value(struct options *options, const char *name, const char *v
         options->rows = value;
     else if (strcmp(name, "--json") == 0)
         options->json = value;
+    else if (strcmp(name, "--filter") == 0)
+        options->filter = value;
+    else if (strcmp(name, "--compare") == 0)
+        options->compare = value;
     else if (strcmp(name, "--seconds") == 0)
         return parse_seconds(&options->bench.seconds, value);
     else
@@ -185,6 +195,8 @@ static size_t measure_all(struct result results[ROWS], const struct options *opt
     for (size_t i = 0; i < ROWS; i++) {
         if (options->rows && !wanted(all_rows[i], options->rows))
             continue;
+        if (options->filter && !strstr(all_rows[i]->name, options->filter))
+            continue;
         if (measure(&results[count], &options->bench, all_rows[i]))
             count++;
         else
@@ -214,6 +226,10 @@ int main(int argc, char **argv)
     }
     count = measure_all(results, &options, &failed);
     report_table(stdout, results, count);
+    if (options.compare && !compare_print(stdout, options.compare, results, count, &err)) {
+        fprintf(stderr, "bench: %s\n", err.text);
+        failed = true;
+    }
     if (!report_json(options.json, results, count, &err)) {
         fprintf(stderr, "bench: %s\n", err.text);
         failed = true;

@@ -70,13 +70,13 @@ static void print_row(FILE *out, const struct result *result)
     }
     if (row->target.kind != TARGET_NONE)
         ok = met(result) ? "yes" : "NO";
-    fprintf(out, "%-22s %-4s %9.2f %9.2f %9.2f %9s %7s  %-20s %s\n", row->name, row->unit,
+    fprintf(out, "%-26s %-4s %9.2f %9.2f %9.2f %9s %7s  %-20s %s\n", row->name, row->unit,
             result->op.q1, result->op.median, result->op.p99, floor, times, target, ok);
 }
 
 void report_table(FILE *out, const struct result results[], size_t count)
 {
-    fprintf(out, "%-22s %-4s %9s %9s %9s %9s %7s  %-20s %s\n", "name", "unit", "q1", "median",
+    fprintf(out, "%-26s %-4s %9s %9s %9s %9s %7s  %-20s %s\n", "name", "unit", "q1", "median",
             "p99", "floor", "ratio", "target", "ok?");
     for (size_t i = 0; i < count; i++)
         print_row(out, &results[i]);
