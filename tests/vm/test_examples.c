@@ -14,8 +14,8 @@ static void read_all(char *out, size_t size, FILE *file)
     fclose(file);
 }
 
-/* Its standard output; the exit status must be 0. */
-static void run(char *out, size_t size, const char *program, const char *guest)
+/* Its standard output; the exit status must be 0. args end with NULL. */
+static void run(char *out, size_t size, const char *program, const char *const args[])
 {
     int fds[2], status;
     pid_t child;
@@ -26,7 +26,7 @@ static void run(char *out, size_t size, const char *program, const char *guest)
         dup2(fds[1], 1);
         close(fds[0]);
         close(fds[1]);
-        execl(program, program, guest, (char *)NULL);
+        execv(program, (char *const *)(uintptr_t)args);
         _exit(127);
     }
     close(fds[1]);
@@ -36,22 +36,36 @@ static void run(char *out, size_t size, const char *program, const char *guest)
         FAIL("%s: status %d, output \"%s\"", program, status, out);
 }
 
-static void check_example(const char *name)
+/* The program; the test is skipped where it is not, or finds no hypervisor. */
+static void find(char program[512], const char *name)
 {
-    char program[512], expected[512], found[1024], wanted[1024];
     const char *guest = test_guest(name);
     hl_error err;
 
     if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
         test_skip("%s", err.text);
-    snprintf(program, sizeof program, "%.*s../examples/%s/%s",
-             (int)(strrchr(guest, '/') + 1 - guest), guest, name, name);
+    snprintf(program, 512, "%.*s../examples/%s/%s", (int)(strrchr(guest, '/') + 1 - guest), guest,
+             name, name);
     if (access(program, X_OK))
         test_skip("%s is not here", program);
+}
+
+static void check_output(const char *name, const char *found)
+{
+    char expected[512], wanted[1024];
+
     snprintf(expected, sizeof expected, "%s/examples/%s/expected.txt", HL_SOURCE_DIR, name);
     read_all(wanted, sizeof wanted, fopen(expected, "r"));
-    run(found, sizeof found, program, guest);
     CHECK_STR(found, wanted);
+}
+
+static void check_example(const char *name)
+{
+    char program[512], found[1024];
+
+    find(program, name);
+    run(found, sizeof found, program, (const char *const[]){program, test_guest(name), NULL});
+    check_output(name, found);
 }
 
 TEST(example_hello)
@@ -67,4 +81,19 @@ TEST(example_requests)
 TEST(example_clones)
 {
     check_example("clones");
+}
+
+/* Two processes that share nothing but the file. */
+TEST(example_save_load)
+{
+    char program[512], found[1024], file[] = "/tmp/hl-example-XXXXXX";
+    const int fd = (find(program, "save_load"), mkstemp(file));
+
+    CHECK(fd >= 0 && !close(fd));
+    run(found, sizeof found, program,
+        (const char *const[]){program, "save", test_guest("save_load"), file, NULL});
+    run(found + strlen(found), sizeof found - strlen(found), program,
+        (const char *const[]){program, "start", file, NULL});
+    CHECK_INT(unlink(file), 0);
+    check_output("save_load", found);
 }
