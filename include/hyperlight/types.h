@@ -70,8 +70,8 @@ typedef struct hl_value {
     X(E_UNSUPPORTED, -33, "environment: not on this hypervisor or processor") \
     X(E_MEMORY, -34, "environment: out of memory") \
     X(E_SYSTEM, -35, "environment: a system call failed") \
-    X(E_IMAGE, -36, "environment: not a guest image, or a damaged one") \
-    X(E_ABI, -37, "environment: image of another ABI version") \
+    X(E_IMAGE, -36, "environment: not a guest image or snapshot, or a damaged one") \
+    X(E_ABI, -37, "environment: image or snapshot of another version") \
     X(E_FAILED, -64, "outcome: the function called reported an error (code, text)") \
     X(E_CANCELLED, -65, "outcome P: stopped by hl_interrupt_stop") \
     X(E_DEADLINE, -66, "outcome P: stopped by its deadline") \

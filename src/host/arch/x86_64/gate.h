@@ -9,7 +9,8 @@
 extern const uint8_t gate_begin[], gate_scrub[], gate_end[];
 
 /* What the gate keeps on the guest's stack while the guest is parked, from RSP
- * up: so a snapshot of memory and RSP is all of a parked guest. */
+ * up: so a snapshot of memory and RSP is all of a parked guest. Snapshot files
+ * have it: changing it takes a new SNAPFILE_VERSION. */
 struct gate_frame {
     uint32_t mxcsr, x87_control;
     uint64_t gs_base, fs_base;
