@@ -96,17 +96,19 @@ lane_headers()
     tally_run headers tools/headers
 }
 
-# The VM tests under the real kvm_amd or kvm_intel on an emulated processor.
-run_nested() # svm|vtx OPTION...
+# VM tests under the real kvm_amd or kvm_intel on an emulated processor.
+run_nested() # svm|vtx "FOLDERS" OPTION...
 {
-    local kind=$1 names guest programs files
-    shift
+    local kind=$1 folders=$2 names guest folder programs files
+    shift 2
     names=$(tests/nested/run packages "$kind") || return
     # shellcheck disable=SC2086  # a list of words
     packages_need "${packages_core[@]}" $names &&
         build static all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc \
             -DHL_STATIC=ON || return
-    mapfile -t programs < <(tally_programs build/static/tests/vm)
+    mapfile -t programs < <(for folder in $folders; do
+        tally_programs "build/static/tests/$folder"
+    done)
     files=()
     for guest in build/static/guests/*; do
         files+=(--file "$guest")
@@ -117,12 +119,12 @@ run_nested() # svm|vtx OPTION...
 
 lane_svm()
 {
-    run_nested svm
+    run_nested svm 'vm whitebox' --timeout 900
 }
 
 lane_vtx()
 {
-    run_nested vtx "${vtx_selection[@]}"
+    run_nested vtx vm "${vtx_selection[@]}"
 }
 
 # Runs one lane and prints its line.

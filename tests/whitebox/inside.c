@@ -238,11 +238,11 @@ uint32_t inside_mappings(void)
 {
     FILE *file = fopen("/proc/self/maps", "r");
     uint32_t count = 0;
-    int c;
+    char line[512];
 
     CHECK(file);
-    while ((c = fgetc(file)) != EOF)
-        count += c == '\n';
+    while (fgets(line, sizeof line, file))
+        count++;
     fclose(file);
     return count;
 }

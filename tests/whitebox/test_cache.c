@@ -155,19 +155,29 @@ BOTH_TRACKERS(cache_keeps_trust_domains_apart)
     hl_guest_release(guest);
 }
 
-/* Sizes, AVX and tracker are what a VM was made with. */
+/* Sizes, image, AVX and tracker are what a VM was made with. */
 BOTH_TRACKERS(cache_keeps_kinds_apart)
 {
     const hl_config small = {.struct_size = sizeof small, .heap_size = 1 << 20};
     const struct hv_ops *other = hv == &hv_kvm ? &hv_kvm_log : &hv_kvm;
+    const hl_config avx = {.struct_size = sizeof avx, .avx = 1};
     hl_guest *guest = vm_guest("memory"), *twin = vm_guest("memory");
+    hl_sandbox *box;
+    uint32_t kinds = 4;
+    hl_error err;
 
     hl_sandbox_destroy(inside_create(hv, guest, NULL, NULL));
     hl_sandbox_destroy(inside_create(hv, guest, NULL, &small));
     hl_sandbox_destroy(inside_create(other, guest, NULL, NULL));
     hl_sandbox_destroy(inside_create(hv, twin, NULL, NULL));
+    if (!sandbox_create_on(&box, hv, guest, NULL, &avx, &err)) {
+        hl_sandbox_destroy(box);
+        kinds++;
+    } else {
+        CHECK_INT(err.status, HL_E_UNSUPPORTED);
+    }
     CHECK_INT(stats().hits, 0);
-    CHECK_INT(stats().idle, 4);
+    CHECK_INT(stats().idle, kinds);
     hl_guest_release(guest);
     hl_guest_release(twin);
 }
@@ -285,4 +295,30 @@ BOTH_TRACKERS(cache_switches_between_bases)
     hl_snapshot_release(snapshot);
     hl_sandbox_destroy(box);
     inside_copy_free(&own);
+}
+
+/* What a new sandbox finds at its first instruction, in a VM that had another
+ * one with init data: its own comes later. */
+BOTH_TRACKERS(cache_begins_with_the_image_alone)
+{
+    static uint8_t data[3 * PAGE + 7];
+    hl_config config = {.struct_size = sizeof config, .init_data = data, .init_size = sizeof data};
+    hl_sandbox *box;
+    struct inside_copy copy;
+    const struct shape *shape;
+    struct vm_park park;
+    int i;
+
+    memset(data, 'x', sizeof data);
+    box = inside_box(hv, "simple", &config);
+    shape = box->shape;
+    park = (struct vm_park){shape->start_rsp, HL_BOOT};
+    copy_of(&copy, shape->start, shape->layout.memory_size / PAGE);
+    for (i = 0; i < 3; i++) {
+        CHECK(!memcmp(memory_at(&box->vm->memory, AREA_INIT, 0, 1), "x", 1) == !i);
+        CHECK_INT(vm_restore(box->vm, shape->start, &park, 1000 + i, NULL), HL_OK);
+        inside_check(box->vm, &copy);
+    }
+    hl_sandbox_destroy(box);
+    inside_copy_free(&copy);
 }

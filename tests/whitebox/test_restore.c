@@ -39,7 +39,7 @@ enum { SIZES = sizeof sizes / sizeof *sizes };
 BOTH_TRACKERS(restore_after_random_writes)
 {
     const hl_config config = small_messages();
-    const int rounds = test_full() ? 2000 : 150;
+    const int rounds = test_full() ? 2000 : 80;
     hl_sandbox *box = inside_box(hv, "memory", &config);
     struct inside_copy copy;
     hl_snapshot *snapshot;
@@ -193,7 +193,8 @@ static void echo(hl_sandbox *box, uint32_t size)
 BOTH_TRACKERS(restore_clears_messages)
 {
     static const uint32_t bytes[] = {1, 3000, 5000, 900 << 10, 3 << 20, 7 << 20, 12 << 20, 100};
-    const uint64_t limit = 4 << 20;
+    /* What the engine keeps, and what huge pages round it up to. */
+    const uint64_t requests = 5 << 20, replies = 8 << 20;
     hl_sandbox *box = inside_box(hv, "simple", NULL);
     struct vm *vm = box->vm;
     struct inside_copy copy;
@@ -204,16 +205,16 @@ BOTH_TRACKERS(restore_clears_messages)
         echo(box, bytes[i]);
         inside_restore(box, snapshot);
         inside_check(vm, &copy);
-        CHECK(inside_resident_area(vm, AREA_REQUESTS) <= 1 << 20);
-        CHECK(inside_resident_area(vm, AREA_REPLIES) <= limit);
+        CHECK(inside_resident_area(vm, AREA_REQUESTS) <= requests);
+        CHECK(inside_resident_area(vm, AREA_REPLIES) <= replies);
         echo(box, 100); /* a short message behind a long one */
         inside_restore(box, snapshot);
         inside_check(vm, &copy);
     }
     echo(box, 12 << 20);
     hl_sandbox_destroy(box); /* into the cache */
-    CHECK(inside_resident_area(vm, AREA_REQUESTS) <= 1 << 20);
-    CHECK(inside_resident_area(vm, AREA_REPLIES) <= limit);
+    CHECK(inside_resident_area(vm, AREA_REQUESTS) <= requests);
+    CHECK(inside_resident_area(vm, AREA_REPLIES) <= replies);
     box = inside_clone(snapshot, NULL, NULL);
     CHECK(box->vm == vm);
     inside_check(vm, &copy);
@@ -374,7 +375,7 @@ BOTH_TRACKERS(restore_to_any_of_many_snapshots)
     hl_sandbox *box = inside_box(hv, "memory", &config), *clone;
     struct inside_copy copies[LIVE];
     hl_snapshot *snapshots[LIVE];
-    uint32_t early = 0, late = 0;
+    uint32_t early = 0, late = 0, mappings;
     int i, which, live = 0;
 
     for (i = 0; i < rounds; i++) {
@@ -391,10 +392,13 @@ BOTH_TRACKERS(restore_to_any_of_many_snapshots)
         which = (int)(random64() % live);
         inside_restore(box, snapshots[which]);
         inside_check(box->vm, &copies[which]);
+        if (i % 10)
+            continue;
+        mappings = inside_mappings();
         if (i < settled)
-            early = inside_mappings() > early ? inside_mappings() : early;
+            early = mappings > early ? mappings : early;
         else
-            late = inside_mappings() > late ? inside_mappings() : late;
+            late = mappings > late ? mappings : late;
     }
     if (late > early + early / 10 + 2 * LIVE) /* a large snapshot may have views of its own */
         FAIL("%u mappings, in the first %d rounds at most %u", late, settled, early);

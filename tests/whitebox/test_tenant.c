@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one tenant of a VM leaves behind is not there for the next one. */
-#include <stdio.h>
+#include <sys/ioctl.h>
 
 #include "../guests/tenant/dump.h"
 #include "../../src/host/arch/x86_64/system.h"
@@ -388,4 +388,24 @@ BOTH_TRACKERS(tenant_with_a_changed_system_area_is_the_last)
     hl_snapshot_release(snapshot);
     inside_copy_free(&copy);
     hl_guest_release(guest);
+}
+
+/* Neither is one whose processor shut down. */
+BOTH_TRACKERS(tenant_with_a_triple_fault_is_the_last)
+{
+    const hl_config config = tenant_config(false, true);
+    hl_sandbox *box = inside_box(hv, "tenant", &config);
+    hl_cache_stats stats;
+    struct kvm_sregs sregs;
+    hl_error err;
+
+    CHECK_INT(ioctl(box->vm->machine->vcpu, KVM_GET_SREGS, &sregs), 0);
+    sregs.idt.limit = 0;
+    CHECK_INT(ioctl(box->vm->machine->vcpu, KVM_SET_SREGS, &sregs), 0);
+    CHECK_INT(hl_sandbox_call(NULL, box, "Fill", ARGS(hl_u32(TENANT_FAULT)), &err), HL_E_FAULT);
+    CHECK_HAS(err.text, "triple fault");
+    hl_sandbox_destroy(box);
+    hl_cache_get_stats(&stats);
+    CHECK_INT(stats.idle, 0);
+    CHECK_INT(stats.discarded, 1);
 }
