@@ -172,65 +172,6 @@ TEST(snapfile_goes_on_in_another_process)
     remove_folder();
 }
 
-/* ---- The example ---------------------------------------------------------------------- */
-
-/* The program beside the tests. */
-static const char *example(void)
-{
-    static char program[512];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 64);
-    char *slash;
-
-    CHECK(n > 0);
-    program[n] = '\0';
-    slash = strrchr(program, '/');
-    CHECK(slash);
-    strcpy(slash, "/../../examples/save_load/save_load");
-    if (access(program, X_OK))
-        test_skip("%s is not there", program);
-    return program;
-}
-
-/* Runs it as a process of its own; what it prints. */
-static const char *run_example(const char *const args[])
-{
-    static char out[512];
-    int pipes[2], status;
-    ssize_t n;
-    pid_t pid;
-
-    CHECK(!pipe(pipes));
-    pid = fork();
-    if (!pid) {
-        dup2(pipes[1], STDOUT_FILENO);
-        execv(args[0], (char *const *)(uintptr_t)args);
-        _exit(127);
-    }
-    close(pipes[1]);
-    n = read(pipes[0], out, sizeof out - 1);
-    close(pipes[0]);
-    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
-    CHECK_INT(status, 0);
-    out[n > 0 ? n : 0] = '\0';
-    return out;
-}
-
-TEST(snapfile_example)
-{
-    const char *save_args[] = {example(), "save", NULL, NULL, NULL};
-    const char *start_args[] = {example(), "start", NULL, NULL};
-    hl_error err;
-
-    if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
-        test_skip("%s", err.text);
-    make_folder();
-    save_args[2] = test_guest("save_load");
-    save_args[3] = start_args[2] = file_path("file");
-    CHECK_HAS(run_example(save_args), "saved ");
-    CHECK_STR(run_example(start_args), "78498 primes below 1000000; 999983 is one\n");
-    remove_folder();
-}
-
 /* ---- Memory of many kinds --------------------------------------------------------------- */
 
 enum { SCATTERED = 400, LARGE = 3000 };
