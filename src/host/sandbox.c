@@ -174,6 +174,7 @@ HL__HOT hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl
     if (status)
         return status;
     box->lineage = origin->lineage;
+    box->kind.hv->attach(box->vm->machine); /* before a stop can find it */
     interrupt_publish(box->stop, box->vm->machine);
     return HL_OK;
 }
@@ -198,7 +199,6 @@ static hl_status start(hl_sandbox *box, const struct origin *origin, const hl_co
     call_begin(box);
     status = sandbox_place(box, origin, err);
     if (!status) {
-        box->kind.hv->attach(box->vm->machine);
         write_init_data(box, config);
         status = call_init(box, err);
     }
