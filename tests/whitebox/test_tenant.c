@@ -14,7 +14,6 @@ static hl_config tenant_config(bool avx, bool reuse)
     return (hl_config){.struct_size = sizeof(hl_config),
                        .heap_size = 1 << 20,
                        .message_size = 1 << 16,
-                       .deadline_us = 200000,
                        .avx = avx,
                        .no_reuse = !reuse};
 }
@@ -114,7 +113,9 @@ static hl_status fill(hl_sandbox *box, enum tenant_way way)
 {
     hl_error err;
 
+    hl_sandbox_set_deadline(box, way == TENANT_SPIN ? 30000 : 0, NULL);
     hl_sandbox_call(NULL, box, "Fill", ARGS(hl_u32(way)), &err);
+    hl_sandbox_set_deadline(box, 0, NULL);
     CHECK_INT(err.status == HL_OK, hl_sandbox_state(box) == HL_READY);
     if (way == TENANT_PARK)
         CHECK_STR(err.text, "ok");
@@ -177,7 +178,6 @@ BOTH_TRACKERS(tenant_dump_is_true)
 /* A clone, then another clone in its VM: all that user mode has. */
 static void clone_after(const struct hv_ops *hv, bool avx, enum tenant_way way, bool broken)
 {
-    const hl_config config = {.struct_size = sizeof config, .deadline_us = 200000};
     hl_guest *guest = vm_guest("tenant");
     struct inside_copy copy;
     hl_snapshot *snapshot = parked(&copy, hv, guest, avx);
@@ -188,7 +188,7 @@ static void clone_after(const struct hv_ops *hv, bool avx, enum tenant_way way, 
     look_fresh(&wanted, snapshot);
     hl_cache_trim(0);
     for (i = 0; i < 3; i++) {
-        box = inside_clone(snapshot, NULL, &config);
+        box = inside_clone(snapshot, NULL, NULL);
         inside_check(box->vm, &copy);
         look(&found, box, false);
         check_sight(&found, &wanted, false);
