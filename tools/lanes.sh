@@ -12,6 +12,9 @@ lanes_ci=(lint gcc clang asan tsan mingw fuzz headers svm vtx)
 # minute there to repeat one thing many times.
 vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_behind)
 
+# And AMD-V: the long model tests with the dirty ring alone.
+svm_selection=(--skip writes_log --skip many_snapshots_log --skip memory_back_log)
+
 fuzz_seconds=5
 
 # The tests of build/TREE whose names fit the pattern.
@@ -119,7 +122,7 @@ run_nested() # svm|vtx "FOLDERS" OPTION...
 
 lane_svm()
 {
-    run_nested svm 'vm whitebox' --timeout 900
+    run_nested svm 'vm whitebox' --timeout 900 "${svm_selection[@]}"
 }
 
 lane_vtx()
