@@ -9,8 +9,9 @@
 lanes_ci=(lint gcc clang asan tsan mingw fuzz headers svm vtx)
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
-# minute there to repeat one thing many times.
-vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_behind)
+# minute there to repeat one thing many times, and files.
+vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_behind
+    --skip snapfile)
 
 # And AMD-V: the long model tests with the dirty ring alone.
 svm_selection=(--skip writes_log --skip many_snapshots_log --skip memory_back_log)
