@@ -131,6 +131,13 @@ lane_vtx()
     run_nested vtx vm "${vtx_selection[@]}"
 }
 
+# Not part of lanes_ci: builds the tree some ninety times.
+lane_mutate()
+{
+    packages_need "${packages_core[@]}" python3 || return
+    tally_run "mutate-scrub" tools/mutate-scrub
+}
+
 # Runs one lane and prints its line.
 lane_run() # NAME
 {
