@@ -13,8 +13,11 @@ lanes_ci=(lint gcc clang asan tsan mingw fuzz headers svm vtx)
 vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_behind
     --skip snapfile)
 
-# And AMD-V: the long model tests with the dirty ring alone.
-svm_selection=(--skip writes_log --skip many_snapshots_log --skip memory_back_log)
+# And AMD-V: the long model tests with the dirty ring alone. QEMU keeps the last
+# x87 pointers of whatever ran there before, kernel included, through an xrstor:
+# two fresh machines differ in them, so that one test cannot tell.
+svm_selection=(--skip writes_log --skip many_snapshots_log --skip memory_back_log
+    --skip tenant_create_after_another)
 
 fuzz_seconds=5
 
