@@ -64,6 +64,10 @@ const uint8_t *content_base_at(const struct content *content, uint64_t number);
  * show is in the tree: *whole says that they show all. Made at the first use
  * where the tree is not small. Borrowed. */
 struct base *content_view(const struct content *content, bool *whole);
+/* Chooses the runs of a base, few and without large holes, none of them across
+ * guest-physical `apart` (0: nowhere), and the place of each extent in its
+ * share, whose size is the result. The extents, at least one, ascend. */
+uint64_t base_plan(struct base *base, struct base_run *extents, uint32_t count, uint64_t apart);
 void base_retain(struct base *base);
 void base_release(struct base *base);
 /* Each page of [first, end) that is not zero, ascending; until one gives false,

@@ -3,141 +3,72 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../shared/abi.h"
 #include "content.h"
-#include "error.h"
-#include "pages.h"
 
-enum {
-    SMALL = 512,  /* pages of a tree: fewer are copied, being the ones written again */
-    GAP_LEAST = 8 /* pages of zeros that do not end a run */
+enum { SMALL = 512 }; /* pages of a tree: fewer are copied, being the ones written again */
+
+struct extents { /* of the pages that are not zero */
+    struct base_run *list;
+    uint32_t count, room;
 };
 
-struct numbers { /* of the pages that are not zero, ascending */
-    uint64_t *list, count;
-};
-
-struct walk {
-    const struct content *content;
-    struct numbers *numbers;
-    uint64_t next; /* page of the base that comes next */
-    uint32_t extent;
-};
-
-/* Pages of the base below `end`. */
-static void add_base(struct walk *walk, uint64_t end)
+static bool add_page(void *ctx, uint64_t number, const uint8_t *bytes)
 {
-    const struct base *base = walk->content->base;
-    const struct base_run *run;
+    struct extents *extents = ctx;
+    struct base_run *last = extents->count ? &extents->list[extents->count - 1] : NULL, *list;
 
-    for (; walk->extent < base->extent_count; walk->extent++) {
-        run = &base->extents[walk->extent];
-        if (walk->next < run->gpa / HL_PAGE)
-            walk->next = run->gpa / HL_PAGE;
-        for (; walk->next < (run->gpa + run->size) / HL_PAGE; walk->next++) {
-            if (walk->next >= end)
-                return;
-            walk->numbers->list[walk->numbers->count++] = walk->next;
-        }
+    (void)bytes;
+    if (last && last->gpa + last->size == number * HL_PAGE) {
+        last->size += HL_PAGE;
+        return true;
     }
-}
-
-static void add_changed(void *ctx, uint64_t number, const uint8_t *page)
-{
-    struct walk *walk = ctx;
-
-    (void)page;
-    add_base(walk, number);
-    if (walk->extent < walk->content->base->extent_count && walk->next == number)
-        walk->next++; /* the tree's page takes its place */
-    walk->numbers->list[walk->numbers->count++] = number;
-}
-
-static bool list_pages(struct numbers *out, const struct content *content)
-{
-    struct walk walk = {content, out, 0, 0};
-    uint64_t most = content->pages;
-    uint32_t i;
-
-    for (i = 0; i < content->base->extent_count; i++)
-        most += content->base->extents[i].size / HL_PAGE;
-    out->count = 0;
-    out->list = malloc((most + 1) * sizeof *out->list);
-    if (!out->list)
-        return false;
-    tree_diff(NULL, content->tree, content->height, add_changed, &walk);
-    add_base(&walk, UINT64_MAX);
+    if (extents->count == extents->room) {
+        extents->room = extents->room ? 2 * extents->room : 64;
+        list = realloc(extents->list, extents->room * sizeof *list);
+        if (!list)
+            return false;
+        extents->list = list;
+    }
+    extents->list[extents->count++] = (struct base_run){number * HL_PAGE, HL_PAGE, 0};
     return true;
 }
 
-/* Splits the pages where more than `gap` are missing; true if that gives few
- * enough runs. */
-static bool split(struct base *base, const struct numbers *numbers, uint64_t gap)
+static hl_status write_extents(struct base *base, uint64_t size, const struct content *content)
 {
-    struct base_run *run = NULL;
-    uint64_t i, at, offset = 0;
-
-    base->run_count = 0;
-    for (i = 0; i < numbers->count; i++) {
-        at = numbers->list[i] * HL_PAGE;
-        if (!run || at > run->gpa + run->size + gap * HL_PAGE) {
-            if (base->run_count == BASE_RUNS_MAX)
-                return false;
-            offset = run ? run->offset + run->size : 0;
-            run = &base->runs[base->run_count++];
-            *run = (struct base_run){at, 0, offset};
-        }
-        run->size = at + HL_PAGE - run->gpa;
-    }
-    return true;
-}
-
-static hl_status write_runs(struct base *base, const struct content *content,
-                            const struct numbers *numbers, hl_error *err)
-{
-    const struct base_run *run = base->runs;
-    const uint8_t *from;
+    const struct base_run *extent;
     uint8_t *bytes;
-    hl_status status;
-    uint64_t i, at;
+    uint64_t done;
+    uint32_t i;
+    hl_status status = os_share_create(&base->share, &bytes, size, NULL);
 
-    status = os_share_create(
-        &base->share, &bytes,
-        base->runs[base->run_count - 1].offset + base->runs[base->run_count - 1].size, err);
     if (status)
         return status;
-    for (i = 0; i < numbers->count; i++) {
-        at = numbers->list[i] * HL_PAGE;
-        while (at >= run->gpa + run->size)
-            run++;
-        from = content_at(content, numbers->list[i]);
-        if (from != pages_zero)
-            memcpy(bytes + run->offset + (at - run->gpa), from, HL_PAGE);
+    for (i = 0; i < base->extent_count; i++) {
+        extent = &base->extents[i];
+        for (done = 0; done < extent->size; done += HL_PAGE)
+            memcpy(bytes + extent->offset + done,
+                   content_at(content, (extent->gpa + done) / HL_PAGE), HL_PAGE);
     }
-    status = os_share_seal(&base->share, bytes, err);
-    return status ? status : os_share_map(&base->bytes, &base->share, err);
+    return os_share_seal(&base->share, bytes, NULL);
 }
 
+/* For views alone: the host reads the content itself, so nothing is mapped here. */
 static struct base *flatten(const struct content *content)
 {
+    struct extents extents = {NULL, 0, 0};
     struct base *base = calloc(1, sizeof *base);
-    struct numbers numbers = {NULL, 0};
-    uint64_t gap = GAP_LEAST;
 
     if (!base)
         return NULL;
     atomic_init(&base->count, 1);
     base->share = OS_SHARE_NONE;
     base->owned = true;
-    if (!list_pages(&numbers, content) || !numbers.count)
-        goto fail;
-    while (!split(base, &numbers, gap))
-        gap *= 2;
-    if (write_runs(base, content, &numbers, NULL))
-        goto fail;
-    free(numbers.list);
-    return base;
-fail:
-    free(numbers.list);
+    if (!content_each(content, 0, UINT64_MAX, add_page, &extents) || !extents.count) {
+        free(extents.list);
+    } else if (!write_extents(base, base_plan(base, extents.list, extents.count, 0), content)) {
+        return base;
+    }
     base_release(base);
     return NULL;
 }

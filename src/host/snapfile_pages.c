@@ -8,11 +8,6 @@
 #include "error.h"
 #include "snapfile.h"
 
-/* A view costs each VM a mapping; zeros within one cost memory only if a guest
- * looks at them. */
-#define HOLE_MAX (32ull * HL_PAGE) /* bytes of zeros that do not part two views */
-#define PART_ALWAYS UINT64_MAX
-
 /* ---- Where the pages go ---------------------------------------------------------- */
 
 /* The file's runs by guest-physical address: a fixed image, which comes first
@@ -30,69 +25,6 @@ static struct base_run *make_extents(uint32_t *first, const struct snapfile *f)
         extents[(i + *first) % count] = (struct base_run){
             snapfile_gpa(&f->image, &f->layout, f->runs[i].address), f->runs[i].size, 0};
     return extents;
-}
-
-/* Zeros before an extent; messages, which are in no snapshot, always part. */
-static uint64_t gap_before(const struct snapfile *f, const struct base_run *extent)
-{
-    const uint64_t messages = layout_gpa(f->layout.areas[AREA_REQUESTS].address);
-    const uint64_t end = extent[-1].gpa + extent[-1].size;
-
-    return end <= messages && extent->gpa > messages ? PART_ALWAYS : extent->gpa - end;
-}
-
-struct part {
-    uint32_t at; /* extent that begins a view */
-    uint64_t gap;
-};
-
-/* The largest gaps that part views, ascending by place; their number. */
-static uint32_t choose_parts(struct part parts[BASE_RUNS_MAX - 1], const struct snapfile *f,
-                             const struct base_run *extents)
-{
-    uint32_t count = 0, i, k, least;
-    uint64_t gap;
-
-    for (i = 1; i < f->head.run_count; i++) {
-        gap = gap_before(f, &extents[i]);
-        if (gap <= HOLE_MAX)
-            continue;
-        if (count == BASE_RUNS_MAX - 1) {
-            for (least = 0, k = 1; k < count; k++)
-                least = parts[k].gap < parts[least].gap ? k : least;
-            if (parts[least].gap >= gap)
-                continue;
-            count--;
-            memmove(&parts[least], &parts[least + 1], (count - least) * sizeof *parts);
-        }
-        parts[count++] = (struct part){i, gap};
-    }
-    return count;
-}
-
-/* Views over all extents; the size of the share behind them. */
-static uint64_t plan_views(struct base *base, struct base_run *extents, const struct snapfile *f)
-{
-    struct part parts[BASE_RUNS_MAX - 1];
-    const uint32_t count = choose_parts(parts, f, extents);
-    struct base_run *view = base->runs;
-    uint64_t size = 0;
-    uint32_t i, next = 0;
-
-    *view = (struct base_run){extents[0].gpa, 0, 0};
-    for (i = 0; i < f->head.run_count; i++) {
-        if (next < count && parts[next].at == i) {
-            next++;
-            size += view->size;
-            *++view = (struct base_run){extents[i].gpa, 0, size};
-        }
-        view->size = extents[i].gpa + extents[i].size - view->gpa;
-        extents[i].offset = view->offset + (extents[i].gpa - view->gpa);
-    }
-    base->run_count = count + 1;
-    base->extents = extents;
-    base->extent_count = f->head.run_count;
-    return size + view->size;
 }
 
 /* ---- Moving them --------------------------------------------------------------------- */
@@ -170,7 +102,9 @@ hl_status snapfile_read_pages(struct content **out, const struct snapfile *f, hl
     *out = NULL;
     if (!extents)
         return error_set(err, HL_E_MEMORY, "no memory for %u runs of pages", f->head.run_count);
-    size = plan_views(&base, extents, f);
+    /* Messages are in no snapshot: no view spans them. */
+    size = base_plan(&base, extents, f->head.run_count,
+                     layout_gpa(f->layout.areas[AREA_REQUESTS].address));
     status = os_share_create(&base.share, NULL, size, err);
     if (!status)
         status = move_all(&base, first, f, err);

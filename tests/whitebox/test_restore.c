@@ -399,7 +399,8 @@ BOTH_TRACKERS(restore_to_any_of_many_snapshots)
         else
             late = mappings > late ? mappings : late;
     }
-    if (late > early + early / 10 + 2 * LIVE) /* a large snapshot may have views of its own */
+    /* The views of a large snapshot's base part the VM's mapping. */
+    if (late > early + early / 10 + 2 * BASE_RUNS_MAX)
         FAIL("%u mappings, in the first %d rounds at most %u", late, settled, early);
     for (i = 0; i < LIVE; i++) {
         clone = inside_clone(snapshots[i], NULL, NULL);
