@@ -359,39 +359,14 @@ static hl_status fake_scrub(struct hv_vm *vm, hl_error *err)
     return HL_OK;
 }
 
-const struct hv_ops hv_fake = {
-    .name = "fake",
-    .id = HL_HYPERVISOR_ANY,
-    .remaps = true,
-    .probe = fake_probe,
-    .claim = fake_claim,
-    .create = fake_create_vm,
-    .memory = fake_memory,
-    .attach = fake_attach,
-    .run = fake_run,
-    .stop = fake_stop,
-    .settle = fake_settle,
-    .dirty = fake_dirty,
-    .forget = fake_forget,
-    .stack = fake_stack,
-    .scrub = fake_scrub,
-    .destroy = fake_destroy,
-};
+#define OPERATIONS(label, can_remap) \
+    { \
+        .name = (label), .id = HL_HYPERVISOR_ANY, .remaps = (can_remap), .probe = fake_probe, \
+        .claim = fake_claim, .create = fake_create_vm, .memory = fake_memory, \
+        .attach = fake_attach, .run = fake_run, .stop = fake_stop, .settle = fake_settle, \
+        .dirty = fake_dirty, .forget = fake_forget, .stack = fake_stack, .scrub = fake_scrub, \
+        .destroy = fake_destroy, \
+    }
 
-const struct hv_ops hv_fake_pinned = {
-    .name = "pinned fake",
-    .id = HL_HYPERVISOR_ANY,
-    .probe = fake_probe,
-    .claim = fake_claim,
-    .create = fake_create_vm,
-    .memory = fake_memory,
-    .attach = fake_attach,
-    .run = fake_run,
-    .stop = fake_stop,
-    .settle = fake_settle,
-    .dirty = fake_dirty,
-    .forget = fake_forget,
-    .stack = fake_stack,
-    .scrub = fake_scrub,
-    .destroy = fake_destroy,
-};
+const struct hv_ops hv_fake = OPERATIONS("fake", true);
+const struct hv_ops hv_fake_pinned = OPERATIONS("pinned fake", false);

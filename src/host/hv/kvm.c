@@ -203,20 +203,29 @@ static void kvm_destroy(struct hv_vm *vm)
     free(vm);
 }
 
-static hl_status create(struct hv_vm **out, const struct hv_setup *setup, bool log, hl_error *err)
+/* With nothing in it yet; whatever fails, *out is for kvm_destroy. */
+static hl_status open_vm(struct hv_vm **out, hl_error *err)
 {
     struct hv_vm *vm = calloc(1, sizeof *vm);
     hl_status status;
 
+    *out = vm;
     if (!vm)
         return error_errno(err, ENOMEM, "a VM");
     vm->device = vm->vm = vm->vcpu = -1;
     status = kvm_open(&vm->device, err);
-    if (!status)
-        status = make_vm(vm, err);
-    vm->memory_size = setup->memory_size;
-    if (!status)
+    return status ? status : make_vm(vm, err);
+}
+
+static hl_status create(struct hv_vm **out, const struct hv_setup *setup, bool log, hl_error *err)
+{
+    struct hv_vm *vm;
+    hl_status status = open_vm(&vm, err);
+
+    if (!status) {
+        vm->memory_size = setup->memory_size;
         status = kvm_dirty_prepare(vm, log, err);
+    }
     if (!status)
         status = map_memory(vm, setup, err);
     if (!status)
@@ -343,16 +352,10 @@ static hl_status kvm_probe(hl_error *err)
 {
     struct x86_state state;
     const struct hv_setup setup = {.state = &state};
-    struct hv_vm *vm = calloc(1, sizeof *vm);
-    hl_status status;
+    struct hv_vm *vm;
+    hl_status status = open_vm(&vm, err);
 
-    if (!vm)
-        return error_errno(err, ENOMEM, "a VM");
-    vm->device = vm->vm = vm->vcpu = -1;
     x86_state_init(&state, false, x86_vendor_intel());
-    status = kvm_open(&vm->device, err);
-    if (!status)
-        status = make_vm(vm, err);
     if (!status)
         status = make_vcpu(vm, &setup, err);
     kvm_destroy(vm);
@@ -364,40 +367,13 @@ static uint64_t kvm_stack(const struct hv_vm *vm)
     return vm->run->s.regs.regs.rsp;
 }
 
-const struct hv_ops hv_kvm = {
-    .name = "kvm",
-    .id = HL_HYPERVISOR_KVM,
-    .remaps = true,
-    .probe = kvm_probe,
-    .claim = kvm_signal_claim,
-    .create = kvm_create,
-    .memory = kvm_memory,
-    .attach = kvm_attach,
-    .run = kvm_run,
-    .stop = kvm_stop,
-    .settle = kvm_settle,
-    .dirty = kvm_dirty,
-    .forget = kvm_forget,
-    .stack = kvm_stack,
-    .scrub = kvm_scrub,
-    .destroy = kvm_destroy,
-};
+#define OPERATIONS(maker) \
+    { \
+        .name = "kvm", .id = HL_HYPERVISOR_KVM, .remaps = true, .probe = kvm_probe, \
+        .claim = kvm_signal_claim, .create = (maker), .memory = kvm_memory, .attach = kvm_attach, \
+        .run = kvm_run, .stop = kvm_stop, .settle = kvm_settle, .dirty = kvm_dirty, \
+        .forget = kvm_forget, .stack = kvm_stack, .scrub = kvm_scrub, .destroy = kvm_destroy, \
+    }
 
-const struct hv_ops hv_kvm_log = {
-    .name = "kvm",
-    .id = HL_HYPERVISOR_KVM,
-    .remaps = true,
-    .probe = kvm_probe,
-    .claim = kvm_signal_claim,
-    .create = kvm_create_log,
-    .memory = kvm_memory,
-    .attach = kvm_attach,
-    .run = kvm_run,
-    .stop = kvm_stop,
-    .settle = kvm_settle,
-    .dirty = kvm_dirty,
-    .forget = kvm_forget,
-    .stack = kvm_stack,
-    .scrub = kvm_scrub,
-    .destroy = kvm_destroy,
-};
+const struct hv_ops hv_kvm = OPERATIONS(kvm_create);
+const struct hv_ops hv_kvm_log = OPERATIONS(kvm_create_log);
