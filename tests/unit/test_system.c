@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The system area: what a processor would see in it, read by software. */
+#include <cpuid.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -435,12 +436,22 @@ TEST(vectors_report_their_number)
     drop(&subject);
 }
 
+/* Of an area in standard format with all that this processor has enabled. */
+static uint32_t xsave_size(void)
+{
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+
+    CHECK(__get_cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx));
+    return ebx;
+}
+
 TEST(gate)
 {
     struct subject subject = usual();
     const uint8_t *at = subject.system + (HL_GATE - HL_WINDOW);
     const size_t size = (size_t)(gate_end - gate_begin);
     uint32_t i, outs = 0, mxcsr;
+    uint64_t compaction;
 
     CHECK(size < GATE_XSAVE && GATE_XSAVE % 64 == 0);
     CHECK(!memcmp(at, gate_begin, size));
@@ -450,8 +461,11 @@ TEST(gate)
     /* SDM 1 13.4: a header of zeros stands for the initial state of everything */
     memcpy(&mxcsr, at + GATE_XSAVE_MXCSR, sizeof mxcsr);
     CHECK_INT(mxcsr, 0x1f80);
+    memcpy(&compaction, at + GATE_XSAVE_COMPACTION, sizeof compaction);
+    CHECK_INT(compaction, x86_xsave_compacts() ? 1ull << 63 : 0);
+    CHECK(GATE_XSAVE + (compaction ? 512 + 64 : xsave_size()) <= HL_PAGE);
     for (i = (uint32_t)size; i < HL_PAGE; i++)
-        if (i / 4 != GATE_XSAVE_MXCSR / 4)
+        if (i / 4 != GATE_XSAVE_MXCSR / 4 && i / 8 != GATE_XSAVE_COMPACTION / 8)
             CHECK_INT(at[i], 0);
     drop(&subject);
 }

@@ -10,7 +10,7 @@
         .globl  gate_begin, gate_scrub, gate_end
 
         .set    PORT, 0x80              /* GATE_PORT */
-        .set    XSAVE, 0x800            /* GATE_XSAVE */
+        .set    XSAVE, 0x400            /* GATE_XSAVE */
         .set    USER_SS, 0x2b           /* X86_SEL_USER_SS */
 
 /* The call entry. What must survive goes to the guest's stack (struct

@@ -19,7 +19,13 @@ struct gate_frame {
 };
 
 /* In the page: an XSAVE area in which every component is in its initial state
- * (SDM 1 13.4.2). */
-enum { GATE_XSAVE = 0x800, GATE_XSAVE_MXCSR = GATE_XSAVE + 24, GATE_PORT = 0x80 };
+ * (SDM 1 13.4.2). Some processors touch all of an area, initial state or not; a
+ * compacted one without components ends with its header. */
+enum {
+    GATE_XSAVE = 0x400,
+    GATE_XSAVE_MXCSR = GATE_XSAVE + 24,
+    GATE_XSAVE_COMPACTION = GATE_XSAVE + 520, /* XCOMP_BV */
+    GATE_PORT = 0x80
+};
 enum { GATE_MXCSR_INIT = 0x1f80, GATE_X87_INIT = 0x37f };
 #endif

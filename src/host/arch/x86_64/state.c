@@ -62,3 +62,11 @@ bool x86_vendor_intel(void)
 
     return __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_INTEL_ebx;
 }
+
+bool x86_xsave_compacts(void)
+{
+    enum { XSAVE_LEAF = 0xd, XSAVEC = 1 << 1 };
+    unsigned eax, ebx, ecx, edx;
+
+    return __get_cpuid_count(XSAVE_LEAF, 1, &eax, &ebx, &ecx, &edx) && (eax & XSAVEC);
+}

@@ -26,7 +26,8 @@ struct x86_state {
 /* User mode, ring 3, 64-bit, with the tables of system.h. busy_tss: TR of type
  * 11, which VT-x wants (SDM 3C 27.3.1.2); type 9 otherwise, which AMD takes. */
 void x86_state_init(struct x86_state *out, bool avx, bool busy_tss);
-bool x86_vendor_intel(void); /* of the processor this runs on */
+bool x86_vendor_intel(void);   /* of the processor this runs on */
+bool x86_xsave_compacts(void); /* it takes the compacted format (SDM 1 13.4.3) */
 
 /* The selectors of Linux user code: signal frames and thread libraries know them. */
 enum {

@@ -115,6 +115,8 @@ void system_init(uint8_t *system)
     write_vectors(system + (SYSTEM_VECTORS - HL_WINDOW));
     memcpy(gate, gate_begin, (size_t)(gate_end - gate_begin));
     memcpy(gate + GATE_XSAVE_MXCSR, &mxcsr, sizeof mxcsr);
+    if (x86_xsave_compacts())
+        put64(gate + GATE_XSAVE_COMPACTION, 1ull << 63);
 }
 
 /* ---- Page tables (SDM 3A 4.5) --------------------------------------------------- */
