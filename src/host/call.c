@@ -266,8 +266,7 @@ HL__HOT static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
     if (atomic_compare_exchange_strong(&box->state, &ready, HL_RUNNING))
         return HL_OK;
     if (ready == HL_POISONED || ready == HL_DEAD)
-        return error_set(err, HL_E_STATE, "%s: the sandbox is %s: %.300s", name,
-                         ready == HL_DEAD ? "DEAD" : "POISONED", box->death.text);
+        return sandbox_ended(box, ready, name, err);
     if (atomic_load(&box->owner) != os_thread_self())
         return error_set(err, HL_E_STATE, "%s: the sandbox is RUNNING on another thread", name);
     if (box->initialising)

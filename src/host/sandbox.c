@@ -314,13 +314,9 @@ hl_status hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot, 
     *out = NULL;
     if (!snapshot)
         return error_set(err, HL_E_INVALID, "hl_sandbox_create_from: snapshot is NULL");
-    status = config_from_shape(&config, given, &snapshot->kind.shape->sizes, snapshot->kind.avx,
-                               err);
+    status = snapshot_config(&config, given, snapshot, err);
     if (status)
         return status;
-    if (config.hypervisor && config.hypervisor != snapshot->kind.hv->id)
-        return error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u, the snapshot is of %u",
-                         config.hypervisor, snapshot->kind.hv->id);
     guest_shape_use(snapshot->guest, snapshot->kind.shape);
     box = make(snapshot->kind.hv, snapshot->guest, snapshot->kind.shape, snapshot->kind.avx);
     if (!box) {
@@ -390,6 +386,12 @@ hl_status sandbox_poison(hl_sandbox *box, const hl_error *why)
         box->death = *why;
     atomic_store(&box->state, HL_POISONED);
     return box->death.status;
+}
+
+hl_status sandbox_ended(const hl_sandbox *box, int state, const char *what, hl_error *err)
+{
+    return error_set(err, HL_E_STATE, "%s: the sandbox is %s: %.300s", what,
+                     state == HL_DEAD ? "DEAD" : "POISONED", box->death.text);
 }
 
 /* ---- Asking it ---------------------------------------------------------------------- */

@@ -93,6 +93,8 @@ hl_status sandbox_renew(hl_sandbox *box, hl_error *err);
 
 /* Marks it POISONED for the reason in why; the first reason stays. */
 hl_status sandbox_poison(hl_sandbox *box, const hl_error *why);
+/* E_STATE: what cannot be done in the state POISONED or DEAD, and why it is that. */
+hl_status sandbox_ended(const hl_sandbox *box, int state, const char *what, hl_error *err);
 
 static inline uint32_t sandbox_export_count(const hl_sandbox *box)
 {

@@ -37,6 +37,18 @@ void hl_snapshot_release(const hl_snapshot *snapshot)
     free(mine);
 }
 
+hl_status snapshot_config(hl_config *out, const hl_config *given, const hl_snapshot *snapshot,
+                          hl_error *err)
+{
+    const struct vm_kind *kind = &snapshot->kind;
+    hl_status status = config_from_shape(out, given, &kind->shape->sizes, kind->avx, err);
+
+    if (!status && out->hypervisor && out->hypervisor != kind->hv->id)
+        status = error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u, the snapshot is of %u",
+                           out->hypervisor, kind->hv->id);
+    return status;
+}
+
 /* ---- One at a time -------------------------------------------------------------- */
 
 /* Takes a sandbox that rests; `heal`: POISONED ones, too. *before: its state. */
@@ -53,8 +65,7 @@ HL__HOT static hl_status claim(hl_sandbox *box, const char *what, bool heal, int
     if (heal && *before == HL_POISONED &&
         atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
         return HL_OK;
-    return error_set(err, HL_E_STATE, "%s: the sandbox is %s: %.300s", what,
-                     *before == HL_DEAD ? "DEAD" : "POISONED", box->death.text);
+    return sandbox_ended(box, *before, what, err);
 }
 
 /* ---- Taking --------------------------------------------------------------------- */
@@ -259,17 +270,6 @@ static hl_status add_idle(const hl_snapshot *snapshot, const struct vm_kind *kin
     return status;
 }
 
-static hl_status check_choice(const hl_config *config, const hl_snapshot *snapshot, hl_error *err)
-{
-    if (config->hypervisor && config->hypervisor != snapshot->kind.hv->id)
-        return error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u, the snapshot is of %u",
-                         config->hypervisor, snapshot->kind.hv->id);
-    if (config->no_reuse)
-        return error_set(err, HL_E_INVALID,
-                         "hl_config.no_reuse is 1: such sandboxes take nothing from the cache");
-    return HL_OK;
-}
-
 hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const hl_config *given,
                         uint32_t vms, hl_error *err)
 {
@@ -282,9 +282,10 @@ hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const 
     if (!snapshot)
         return error_set(err, HL_E_INVALID, "hl_cache_fill: snapshot is NULL");
     kind = snapshot->kind;
-    status = config_from_shape(&config, given, &kind.shape->sizes, kind.avx, err);
-    if (!status)
-        status = check_choice(&config, snapshot, err);
+    status = snapshot_config(&config, given, snapshot, err);
+    if (!status && config.no_reuse)
+        status = error_set(err, HL_E_INVALID,
+                           "hl_config.no_reuse is 1: such sandboxes take nothing from the cache");
     if (!status)
         status = kind.hv->claim(config.interrupt_signal, err);
     if (!status && !host)

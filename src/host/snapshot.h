@@ -20,4 +20,7 @@ static inline struct origin snapshot_origin(const hl_snapshot *snapshot)
     return (struct origin){snapshot->content, snapshot->park, snapshot->lineage, &snapshot->exports,
                            &snapshot->imports};
 }
+/* What a config asks of a sandbox that goes on from a snapshot, completed. */
+hl_status snapshot_config(hl_config *out, const hl_config *given, const hl_snapshot *snapshot,
+                          hl_error *err);
 #endif
