@@ -111,14 +111,38 @@ static uint8_t *snapshot_bytes(size_t *size, const hl_snapshot *snapshot, const 
     return bytes;
 }
 
+/* The same with a mapped file of two pages, which the guest may write. */
+static struct content *with_mapping(const struct shape *shape)
+{
+    struct mappings *mappings = mappings_new();
+    struct mapping *mapping;
+    struct content *content;
+    os_share share;
+    os_file file;
+
+    if (os_share_create(&share, NULL, 2 * HL_PAGE, NULL) ||
+        os_share_write(&share, "mapped", 6, HL_PAGE, NULL) || os_share_file(&file, &share, NULL) ||
+        content_derive(&content, shape->start, NULL, 0, NULL))
+        return NULL;
+    os_share_close(&share);
+    mapping = mapping_of_file(&file, "mapped");
+    mapping->address = shape->layout.map_address;
+    mapping->size = 2 * HL_PAGE;
+    mapping->writable = true;
+    mappings->at[0].is = mapping;
+    content_set_mappings(content, mappings);
+    return content;
+}
+
 /* A guest that has not begun, as a snapshot. */
 static void put_snapshot(const char *corpus, const char *name, const struct elf_build *b,
                          uint32_t added)
 {
-    const struct sizes sizes = {64 << 10, 16 << 10, 64 << 10, 5, 2};
+    const struct sizes sizes = {64 << 10, 16 << 10, 64 << 10, 5, 2, 2 << 20};
     const struct hl_signature signature = {.result = HL_I32, .count = 1, .params = {HL_STR}};
     hl_snapshot snapshot = {.lineage = 1};
     const struct shape *shape;
+    struct content *mapped = NULL;
     hl_guest *guest;
     uint8_t *bytes;
     size_t size;
@@ -130,7 +154,9 @@ static void put_snapshot(const char *corpus, const char *name, const struct elf_
     }
     snapshot.guest = guest;
     snapshot.kind.shape = shape;
-    snapshot.content = shape->start;
+    if (added)
+        mapped = with_mapping(shape);
+    snapshot.content = mapped ? mapped : shape->start;
     snapshot.park.rsp = shape->start_rsp;
     if (added && (!added_append(&snapshot.exports, "late", &signature) ||
                   !added_append(&snapshot.imports, "host", &signature)))
@@ -141,6 +167,7 @@ static void put_snapshot(const char *corpus, const char *name, const struct elf_
     free(bytes);
     added_free(&snapshot.exports);
     added_free(&snapshot.imports);
+    content_release(mapped);
     guest_shape_done(guest, shape);
     hl_guest_release(guest);
 }

@@ -135,11 +135,13 @@ typedef struct hl_config {
                                        hl_host, and one for all sandboxes without */
     uint32_t no_reuse;        /* 1: its VM is made for it and destroyed with it */
     uint32_t reserved;        /* 0 */
+    uint64_t map_size;        /* bytes of guest addresses for hl_sandbox_map; default 1 GiB,
+                                       2 MiB to 64 GiB */
 } hl_config;
 
 /* READY: call it. RUNNING: a call is in progress. POISONED: the guest faulted,
  * aborted, was stopped or broke the protocol; restore it or destroy it. DEAD:
- * restore failed; only destroy is left. */
+ * restore (or unmap) failed; only destroy is left. */
 typedef enum hl_state { HL_READY, HL_RUNNING, HL_POISONED, HL_DEAD } hl_state;
 
 /* Makes a micro-VM and runs the guest's init in it. guest and host are
@@ -184,6 +186,40 @@ hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[]
 /* Inside a host function. */
 hl_sandbox *hl_call_sandbox(const hl_call *call); /* the sandbox that called it */
 bool hl_call_stopped(const hl_call *call);        /* cancelled or late: long ones should return */
+
+/* ---- Files and buffers in the guest --------------------------------------- */
+
+/* Exactly one of path and data. */
+typedef struct hl_mapping {
+    uint32_t struct_size; /* sizeof(hl_mapping) */
+    uint32_t writable;    /* 1: copy-on-write; files only. The file itself never changes */
+    const char *path;     /* a regular file; copied */
+    const void *data;     /* memory of the caller's, at a multiple of 4 KiB, see below */
+    uint64_t offset;      /* bytes in the file, a multiple of 4 KiB; 0 for data */
+    uint64_t size;        /* bytes, a multiple of 4 KiB; 0: to the end of the file, what lies
+                                       behind that in its last page is zero */
+} hl_mapping;
+
+/* Lets the guest of a READY sandbox read (and write, see above) it in place, at
+ * *address and behind; tell it by an argument. It takes no memory but for what
+ * the guest writes, and no time for its size. At most 16 at once, each with a
+ * gap behind it, in hl_config.map_size; hl_sandbox_area lists them.
+ * A file must not get shorter meanwhile: a call that touches what is gone ends
+ * as E_SYSTEM, POISONED. Whether the guest sees changes of it is left open.
+ * data must live and stay as it is until it is unmapped; with it the guest sees
+ * whole pages and nothing else.
+ * Snapshots have the mapped files (each holds a descriptor), with what the guest
+ * wrote; a saved one has their contents. A sandbox that has data mapped cannot
+ * be taken (E_STATE). A restore maps what its snapshot has and unmaps the rest.
+ * Errors: E_INVALID (member, found, wanted; no room left), E_STATE,
+ * E_UNSUPPORTED (not on this hypervisor), E_IMAGE (not a regular file),
+ * E_SYSTEM, E_MEMORY. Nothing has changed then. */
+hl_status hl_sandbox_map(uint64_t *address, hl_sandbox *box, const hl_mapping *mapping,
+                         hl_error *err);
+
+/* Takes away what was mapped at this address, from a READY or POISONED sandbox.
+ * E_INVALID, E_STATE; E_SYSTEM: the sandbox is DEAD, and data may be freed. */
+hl_status hl_sandbox_unmap(hl_sandbox *box, uint64_t address, hl_error *err);
 
 /* ---- Snapshots ---------------------------------------------------------- */
 

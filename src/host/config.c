@@ -45,6 +45,7 @@ static const struct range stack = {"stack_size", 256 * KIB, 16 * KIB, 64 * MIB};
 static const struct range message = {"message_size", 16 * MIB, 64 * KIB, 4 * GIB};
 static const struct range depth = {"call_depth", 8, 1, 64};
 static const struct range data = {"init_size", 0, 0, 1 * GIB};
+static const struct range map = {"map_size", 1 * GIB, LAYOUT_MAP_STEP, 64 * GIB};
 
 static bool within(uint64_t value, const struct range *range)
 {
@@ -76,6 +77,8 @@ static hl_status check_sizes(hl_config *config, hl_error *err)
         status = in_range(&call_depth, &depth, err);
     if (!status)
         status = in_range(&config->init_size, &data, err);
+    if (!status)
+        status = in_range(&config->map_size, &map, err);
     config->call_depth = (uint32_t)call_depth;
     return status;
 }
@@ -85,11 +88,8 @@ hl_status config_check_sizes(const struct sizes *sizes, hl_error *err)
     const struct {
         uint64_t value;
         const struct range *range;
-    } each[] = {{sizes->heap, &heap},
-                {sizes->stack, &stack},
-                {sizes->message, &message},
-                {sizes->call_depth, &depth},
-                {sizes->init_data, &data}};
+    } each[] = {{sizes->heap, &heap},        {sizes->stack, &stack},    {sizes->message, &message},
+                {sizes->call_depth, &depth}, {sizes->init_data, &data}, {sizes->map, &map}};
     size_t i;
 
     for (i = 0; i < sizeof each / sizeof *each; i++)
@@ -136,10 +136,11 @@ static hl_status same(const char *member, uint64_t given, uint64_t fixed, hl_err
                      member, (unsigned long long)given, (unsigned long long)fixed);
 }
 
-/* Bytes that were rounded up to whole pages. */
-static hl_status same_pages(const char *member, uint64_t given, uint64_t fixed, hl_error *err)
+/* Bytes that were rounded up to a multiple of `step`. */
+static hl_status same_up(const char *member, uint64_t given, uint64_t step, uint64_t fixed,
+                         hl_error *err)
 {
-    const bool fits = given <= fixed && HL_ALIGN_UP(given, HL_PAGE) == fixed;
+    const bool fits = given <= fixed && HL_ALIGN_UP(given, step) == fixed;
 
     return same(member, fits ? fixed : given, fixed, err);
 }
@@ -150,11 +151,13 @@ hl_status config_from_shape(hl_config *out, const hl_config *given, const struct
     hl_status status = copy(out, given, err);
 
     if (!status)
-        status = same_pages("heap_size", out->heap_size, sizes->heap, err);
+        status = same_up("heap_size", out->heap_size, HL_PAGE, sizes->heap, err);
     if (!status)
-        status = same_pages("stack_size", out->stack_size, sizes->stack, err);
+        status = same_up("stack_size", out->stack_size, HL_PAGE, sizes->stack, err);
     if (!status)
-        status = same_pages("message_size", out->message_size, sizes->message, err);
+        status = same_up("message_size", out->message_size, HL_PAGE, sizes->message, err);
+    if (!status)
+        status = same_up("map_size", out->map_size, LAYOUT_MAP_STEP, sizes->map, err);
     if (!status)
         status = same("call_depth", out->call_depth, sizes->call_depth, err);
     if (!status)
@@ -171,6 +174,7 @@ struct sizes config_sizes(const hl_config *config)
         .heap = HL_ALIGN_UP(config->heap_size, HL_PAGE),
         .stack = HL_ALIGN_UP(config->stack_size, HL_PAGE),
         .message = HL_ALIGN_UP(config->message_size, HL_PAGE),
+        .map = HL_ALIGN_UP(config->map_size, LAYOUT_MAP_STEP),
         .init_data = config->init_size,
         .call_depth = config->call_depth,
     };

@@ -128,6 +128,12 @@ hl_status content_derive(struct content **out, const struct content *from,
     return *out ? HL_OK : error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
 }
 
+void content_set_mappings(struct content *content, struct mappings *mappings)
+{
+    mappings_release(content->mappings);
+    content->mappings = mappings;
+}
+
 static struct content *shared(const struct content *content)
 {
     return (struct content *)(uintptr_t)content;
@@ -145,6 +151,7 @@ void content_release(const struct content *content)
     tree_release(content->tree, content->height);
     base_release(content->base);
     base_release(atomic_load(&content->flat));
+    mappings_release(content->mappings);
     free(shared(content));
 }
 

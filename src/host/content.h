@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "hv/hv.h"
+#include "mapping.h"
 #include "tree.h"
 
 /* A part of a share that lies in guest memory. */
@@ -28,13 +29,14 @@ struct base {
 };
 
 /* All of guest memory but system area and messages; what neither tree nor base
- * has is zero. Immutable, counted. */
+ * has is zero. Mappings lie beyond it. Immutable, counted. */
 struct content {
     atomic_uint count;
     struct base *base;
     _Atomic(struct base *) flat; /* all of it, if somebody wanted views; or NULL */
     struct tree_node *tree;
     uint32_t height, pages; /* of the tree */
+    struct mappings *mappings;
 };
 
 struct content_page { /* a page that takes the place of the one there */
@@ -49,9 +51,12 @@ hl_status content_create(struct content **out, const os_share *share, const uint
  * happens; `from` says what they are, the rest of it is made here. */
 hl_status content_adopt(struct content **out, const struct base *from, uint64_t memory_size,
                         hl_error *err);
-/* As `from`, but for these pages, whose counts pass to it whatever happens. */
+/* As `from`, but for these pages, whose counts pass to it whatever happens, and
+ * without mappings; content_set_mappings adds them before anybody else sees it,
+ * and takes their count over. */
 hl_status content_derive(struct content **out, const struct content *from,
                          const struct content_page pages[], uint32_t count, hl_error *err);
+void content_set_mappings(struct content *content, struct mappings *mappings);
 void content_retain(const struct content *content);
 void content_release(const struct content *content);
 

@@ -32,4 +32,6 @@ void layout_plan(struct layout *out, const struct image *image, const struct siz
     at = layout_gpa(at);
     out->image_gpa = inside ? layout_gpa(image->base) : at;
     out->memory_size = inside ? at : at + image->span;
+    out->map_address = HL_WINDOW + HL_ALIGN_UP(out->memory_size, LAYOUT_MAP_STEP);
+    out->map_size = sizes->map;
 }

@@ -12,6 +12,7 @@ struct sizes {
     uint64_t heap, stack, message; /* whole pages */
     uint64_t init_data;            /* bytes */
     uint64_t call_depth;
+    uint64_t map; /* a multiple of LAYOUT_MAP_STEP */
 };
 
 enum {
@@ -29,7 +30,11 @@ struct layout {
     struct hl_area areas[AREA_COUNT]; /* ascending; an empty one has size 0 */
     uint64_t image_gpa;               /* of image->base */
     uint64_t memory_size;             /* bytes of guest-physical memory */
+    uint64_t map_address, map_size;   /* behind it: where hl_sandbox_map maps */
 };
+
+/* Mappings begin at multiples of this: then all but their ends are large pages. */
+#define LAYOUT_MAP_STEP (2ull << 20)
 
 /* docs/memory-map.md draws it. In the window, guest-physical is virtual minus
  * HL_WINDOW, guard pages included (nothing maps them, so they cost nothing);

@@ -388,6 +388,31 @@ hl_status sandbox_poison(hl_sandbox *box, const hl_error *why)
     return box->death.status;
 }
 
+HL__HOT hl_status sandbox_claim(hl_sandbox *box, const char *what, bool heal, int *before,
+                                hl_error *err)
+{
+    *before = HL_READY;
+    if (atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
+        return HL_OK;
+    if (*before == HL_RUNNING)
+        return error_set(err, HL_E_STATE, "%s: the sandbox is RUNNING", what);
+    if (heal && *before == HL_POISONED && box->depth) /* a nested call poisoned it */
+        return error_set(err, HL_E_STATE, "%s: a call is in progress", what);
+    if (heal && *before == HL_POISONED &&
+        atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
+        return HL_OK;
+    return sandbox_ended(box, *before, what, err);
+}
+
+hl_status sandbox_die(hl_sandbox *box, const hl_error *why)
+{
+    vm_destroy(box->vm);
+    box->vm = NULL;
+    box->death = *why;
+    atomic_store(&box->state, HL_DEAD);
+    return why->status;
+}
+
 hl_status sandbox_ended(const hl_sandbox *box, int state, const char *what, hl_error *err)
 {
     return error_set(err, HL_E_STATE, "%s: the sandbox is %s: %.300s", what,
@@ -491,28 +516,33 @@ bool hl_sandbox_export(hl_symbol *out, const hl_sandbox *box, size_t index)
     return false;
 }
 
-/* The area or image segment with the lowest address above `after`. */
+/* Keeps the area in *out if it is the lowest so far above `after`. */
+static void lowest(hl_area *out, const hl_area *area, uint64_t after)
+{
+    if (area->size && area->address > after && (!out->size || area->address < out->address))
+        *out = *area;
+}
+
+/* The area, image segment or mapping with the lowest address above `after`. */
 static bool next_area(hl_area *out, const hl_sandbox *box, uint64_t after)
 {
-    const hl_area *areas = box->shape->layout.areas;
-    hl_area segment;
-    bool found = false;
+    const struct vm_mapped *mapped = box->vm ? box->vm->mapped : NULL;
+    hl_area one;
     uint32_t i;
 
-    for (i = 0; i < AREA_COUNT; i++) {
-        if (!areas[i].size || areas[i].address <= after ||
-            (found && areas[i].address > out->address))
+    *out = (hl_area){.size = 0};
+    for (i = 0; i < AREA_COUNT; i++)
+        lowest(out, &box->shape->layout.areas[i], after);
+    for (i = 0; hl_guest_segment(&one, box->guest, i); i++)
+        lowest(out, &one, after);
+    for (i = 0; mapped && i < MAPPINGS_MAX; i++) {
+        if (!mapped[i].is)
             continue;
-        *out = areas[i];
-        found = true;
+        one = (hl_area){mapped[i].is->name ? "file" : "buffer", mapped[i].is->address,
+                        mapped[i].is->size, HL_READ | (mapped[i].is->writable ? HL_WRITE : 0)};
+        lowest(out, &one, after);
     }
-    for (i = 0; hl_guest_segment(&segment, box->guest, i); i++) {
-        if (segment.address <= after || (found && segment.address > out->address))
-            continue;
-        *out = segment;
-        found = true;
-    }
-    return found;
+    return out->size != 0;
 }
 
 bool hl_sandbox_area(hl_area *out, const hl_sandbox *box, size_t index)

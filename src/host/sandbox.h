@@ -93,6 +93,11 @@ hl_status sandbox_renew(hl_sandbox *box, hl_error *err);
 
 /* Marks it POISONED for the reason in why; the first reason stays. */
 hl_status sandbox_poison(hl_sandbox *box, const hl_error *why);
+/* Makes it DEAD for the reason in why, whose status it returns; its VM is gone. */
+hl_status sandbox_die(hl_sandbox *box, const hl_error *why);
+/* Takes a sandbox that rests, for something that is no call; `heal`: POISONED
+ * ones, too. *before: its state, to be stored again. E_STATE. */
+hl_status sandbox_claim(hl_sandbox *box, const char *what, bool heal, int *before, hl_error *err);
 /* E_STATE: what cannot be done in the state POISONED or DEAD, and why it is that. */
 hl_status sandbox_ended(const hl_sandbox *box, int state, const char *what, hl_error *err);
 

@@ -7,6 +7,7 @@
 
 #include "arch/x86_64/system.h"
 #include "error.h"
+#include "mapping.h"
 #include "pages.h"
 
 static void write_boot(uint8_t *at, const struct image *image, const struct shape *shape)
@@ -49,7 +50,7 @@ static bool map_all(struct system_tables *tables, const struct image *image,
                           layout->image_gpa + (segment->address - image->base), segment->size,
                           segment->access);
     }
-    return fits;
+    return fits && system_prepare(tables, layout->map_address, layout->map_size);
 }
 
 /* What lies on the stack of a guest that the gate will start. */
@@ -105,8 +106,9 @@ hl_status shape_create(struct shape **out, const struct image *image, const os_s
     write_boot(system + layout_gpa(HL_BOOT), image, shape);
     system_tables_init(&tables, system);
     fits = map_all(&tables, image, &shape->layout);
+    shape->tails = system_tails(&tables, MAPPINGS_MAX);
     status = os_share_seal(&shape->system, system, err);
-    if (!fits)
+    if (!fits || !shape->tails)
         status = error_set(err, HL_E_INVALID,
                            "image and sizes need more than 2 MiB of page tables");
     shape->table_size = (uint64_t)tables.used * HL_PAGE;

@@ -13,6 +13,7 @@ struct shape {
     os_share system;       /* tables, descriptors, gate, boot block; sealed */
     const uint8_t *bytes;  /* its contents */
     uint64_t table_size;   /* bytes of page tables from SYSTEM_CR3 on */
+    uint64_t tails;        /* guest-physical: MAPPINGS_MAX tables for mappings' ends */
     struct content *start; /* the image, parked before its first instruction; NULL without */
     uint64_t start_rsp;
     uint32_t users; /* sandboxes, VMs and snapshots; the guest keeps count */

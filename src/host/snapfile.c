@@ -6,7 +6,7 @@ void snapfile_places(struct snapfile_places *out, const struct snapfile_header *
 {
     const uint64_t bytes = head->page_count * HL_PAGE;
 
-    out->region_count = head->segment_count + SNAPFILE_AREAS;
+    out->region_count = head->segment_count + SNAPFILE_AREAS + head->mapped_count;
     out->chunk_count = (bytes + SNAPFILE_CHUNK - 1) / SNAPFILE_CHUNK;
     out->regions = sizeof *head;
     out->runs = out->regions + out->region_count * sizeof(struct snapfile_region);
@@ -47,7 +47,7 @@ uint32_t snapfile_regions(struct snapfile_region out[SNAPFILE_REGIONS_MAX],
 const char *snapfile_region_name(uint32_t kind)
 {
     static const char *const names[] = {"?",       "image",     "stack", "requests",
-                                        "replies", "init data", "heap"};
+                                        "replies", "init data", "heap",  "mapped file"};
 
     return names[kind < sizeof names / sizeof *names ? kind : 0];
 }

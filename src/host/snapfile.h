@@ -34,20 +34,23 @@ struct snapfile_header {
     uint32_t run_count;
     uint64_t page_count; /* of all runs */
     uint64_t file_size;  /* bytes, all of it */
-    uint8_t reserved[128];
+    uint64_t map_size;   /* bytes of addresses for mapped files */
+    uint32_t mapped_count;
+    uint8_t reserved[116];
     uint32_t tables_checksum; /* of all bytes between header and data */
     uint32_t header_checksum; /* of the bytes before it */
 };
 
-/* segment_count of kind IMAGE, then one each of the others, in this order; so
- * they ascend by address. */
+/* segment_count of kind IMAGE, then one each of the others, in this order, then
+ * mapped_count of kind MAPPED; so they ascend by address. */
 enum snapfile_region_kind {
     SNAPFILE_IMAGE = 1,
     SNAPFILE_STACK,
     SNAPFILE_REQUESTS,
     SNAPFILE_REPLIES,
     SNAPFILE_INIT,
-    SNAPFILE_HEAP
+    SNAPFILE_HEAP,
+    SNAPFILE_MAPPED
 };
 struct snapfile_region {
     uint64_t address, size; /* guest virtual, whole pages */
@@ -55,7 +58,7 @@ struct snapfile_region {
 };
 enum {
     SNAPFILE_AREAS = SNAPFILE_HEAP - SNAPFILE_IMAGE,
-    SNAPFILE_REGIONS_MAX = IMAGE_SEGMENTS_MAX + SNAPFILE_AREAS
+    SNAPFILE_REGIONS_MAX = IMAGE_SEGMENTS_MAX + SNAPFILE_AREAS + MAPPINGS_MAX
 };
 
 /* Pages that are in the file, ascending; each run within one region that is not
@@ -86,7 +89,7 @@ struct snapfile_places {
 };
 void snapfile_places(struct snapfile_places *out, const struct snapfile_header *head);
 
-/* The table that an image and a layout make; its length. */
+/* The table that an image and a layout make, but for mapped files; its length. */
 uint32_t snapfile_regions(struct snapfile_region out[SNAPFILE_REGIONS_MAX],
                           const struct image *image, const struct layout *layout);
 const char *snapfile_region_name(uint32_t kind); /* "?" if there is no such kind */
@@ -117,6 +120,7 @@ struct snapfile { /* one that is being read; snapfile_close ends it */
     struct image image;
     struct sizes sizes;
     struct layout layout;
+    uint32_t memory_runs; /* the first ones; the others are of mapped files */
     struct added_list exports, imports;
 };
 

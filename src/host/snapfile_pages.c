@@ -11,29 +11,86 @@
 /* ---- Where the pages go ---------------------------------------------------------- */
 
 /* The file's runs by guest-physical address: a fixed image, which comes first
- * in the file, lies behind everything else. *first: which is the file's first. */
+ * in the file, lies behind the rest of guest memory. *first: which of that is
+ * the file's first. Then those of mapped files. */
 static struct base_run *make_extents(uint32_t *first, const struct snapfile *f)
 {
-    const uint32_t count = f->head.run_count;
-    struct base_run *extents = calloc(count, sizeof *extents);
+    const uint32_t count = f->memory_runs;
+    struct base_run *extents = calloc(f->head.run_count, sizeof *extents);
     uint32_t below = 0, i;
 
     while (below < count && f->runs[below].address < HL_WINDOW)
         below++;
     *first = count - below;
-    for (i = 0; extents && i < count; i++)
-        extents[(i + *first) % count] = (struct base_run){
+    for (i = 0; extents && i < f->head.run_count; i++)
+        extents[i < count ? (i + *first) % count : i] = (struct base_run){
             snapfile_gpa(&f->image, &f->layout, f->runs[i].address), f->runs[i].size, 0};
     return extents;
+}
+
+/* Mapped files lie whole behind the memory in the same share. */
+static uint64_t place_mapped(struct base_run *extents, const struct snapfile *f, uint64_t size)
+{
+    uint32_t i = f->head.segment_count + SNAPFILE_AREAS, run = f->memory_runs;
+    const struct snapfile_region *region;
+
+    for (; i < f->places.region_count; i++) {
+        region = &f->regions[i];
+        for (; run < f->head.run_count && f->runs[run].address - region->address < region->size;
+             run++)
+            extents[run].offset = size + (f->runs[run].address - region->address);
+        size += region->size;
+    }
+    return size;
+}
+
+static hl_status make_mappings(struct mappings **out, const struct snapfile *f,
+                               const os_share *share, uint64_t at, hl_error *err)
+{
+    const uint32_t first = f->head.segment_count + SNAPFILE_AREAS;
+    const struct snapfile_region *region;
+    struct mapping *mapping;
+    hl_status status;
+    os_file file;
+    uint32_t i;
+
+    if (!f->head.mapped_count)
+        return HL_OK;
+    *out = mappings_new();
+    for (i = first; i < f->places.region_count; i++) {
+        region = &f->regions[i];
+        status = os_share_file(&file, share, err);
+        if (status)
+            return status;
+        mapping = *out ? mapping_of_file(&file, "a file in a snapshot") : NULL;
+        if (!mapping)
+            return error_set(err, HL_E_MEMORY, "no memory for %u mapped files",
+                             f->head.mapped_count);
+        mapping->address = region->address;
+        mapping->size = region->size;
+        mapping->writable = region->access & HL_WRITE;
+        mapping->offset = at;
+        (*out)->at[i - first].is = mapping;
+        at += region->size;
+    }
+    return HL_OK;
 }
 
 /* ---- Moving them --------------------------------------------------------------------- */
 
 struct target { /* where the next page goes */
     const struct base *base;
-    uint32_t extent;
-    uint64_t done; /* bytes of it */
+    uint32_t first, run; /* which extent is the first run's; the next page's run */
+    uint64_t done;       /* bytes of it */
 };
+
+static const struct base_run *extent_of(const struct target *target)
+{
+    const uint32_t count = target->base->extent_count;
+
+    return &target->base->extents[target->run < count ? (target->run + target->first) % count
+                                                      : target->run];
+}
 
 static hl_status place(struct target *target, const uint8_t *bytes, size_t size, hl_error *err)
 {
@@ -42,14 +99,14 @@ static hl_status place(struct target *target, const uint8_t *bytes, size_t size,
     size_t part;
 
     for (; !status && size; bytes += part, size -= part) {
-        extent = &target->base->extents[target->extent];
+        extent = extent_of(target);
         part = extent->size - target->done < size ? (size_t)(extent->size - target->done) : size;
         status = os_share_write(&target->base->share, bytes, part, extent->offset + target->done,
                                 err);
         target->done += part;
         if (target->done == extent->size) {
             target->done = 0;
-            target->extent = (target->extent + 1) % target->base->extent_count;
+            target->run++;
         }
     }
     return status;
@@ -78,7 +135,7 @@ static hl_status move_chunk(struct target *target, const struct snapfile *f, uin
 static hl_status move_all(const struct base *base, uint32_t first, const struct snapfile *f,
                           hl_error *err)
 {
-    struct target target = {base, first % base->extent_count, 0};
+    struct target target = {base, first, 0, 0};
     uint8_t *buffer = malloc(SNAPFILE_CHUNK);
     hl_status status = HL_OK;
     uint64_t i;
@@ -94,6 +151,7 @@ static hl_status move_all(const struct base *base, uint32_t first, const struct 
 hl_status snapfile_read_pages(struct content **out, const struct snapfile *f, hl_error *err)
 {
     struct base base = {.share = OS_SHARE_NONE};
+    struct mappings *mappings = NULL;
     uint32_t first;
     struct base_run *extents = make_extents(&first, f);
     hl_status status;
@@ -103,16 +161,24 @@ hl_status snapfile_read_pages(struct content **out, const struct snapfile *f, hl
     if (!extents)
         return error_set(err, HL_E_MEMORY, "no memory for %u runs of pages", f->head.run_count);
     /* Messages are in no snapshot: no view spans them. */
-    size = base_plan(&base, extents, f->head.run_count,
+    size = base_plan(&base, extents, f->memory_runs,
                      layout_gpa(f->layout.areas[AREA_REQUESTS].address));
-    status = os_share_create(&base.share, NULL, size, err);
+    status = os_share_create(&base.share, NULL, place_mapped(extents, f, size), err);
     if (!status)
         status = move_all(&base, first, f, err);
     if (!status)
         status = os_share_seal(&base.share, NULL, err);
     if (!status)
-        return content_adopt(out, &base, f->layout.memory_size, err);
-    os_share_close(&base.share);
-    free(extents);
+        status = make_mappings(&mappings, f, &base.share, size, err);
+    if (status) {
+        os_share_close(&base.share);
+        free(extents);
+    } else {
+        status = content_adopt(out, &base, f->layout.memory_size, err);
+    }
+    if (status)
+        mappings_release(mappings);
+    else
+        content_set_mappings(*out, mappings);
     return status;
 }

@@ -8,8 +8,8 @@
 #include "error.h"
 #include "snapfile.h"
 
-/* Most that any guest can have: image, stack, init data, heap. */
-#define PAGES_MAX ((IMAGE_SPAN_MAX + (66ull << 30)) / HL_PAGE)
+/* Most that any guest can have: image, stack, init data, heap, mapped files. */
+#define PAGES_MAX ((IMAGE_SPAN_MAX + (130ull << 30)) / HL_PAGE)
 #define FUNCTION_TEXT_MAX (HL_NAME_MAX + 1u + HL_SIGNATURE_TEXT_MAX)
 
 /* ---- Is it for us? ----------------------------------------------------------------- */
@@ -99,6 +99,7 @@ static hl_status check_counts(const struct snapfile_header *head, hl_error *err)
         {"text_size", head->text_size, 0, (exports + imports) * FUNCTION_TEXT_MAX},
         {"page_count", head->page_count, 1, PAGES_MAX},
         {"run_count", head->run_count, 1, head->page_count},
+        {"mapped_count", head->mapped_count, 0, MAPPINGS_MAX},
     };
     size_t i;
 

@@ -17,8 +17,10 @@
 static hl_status check_region(const struct snapfile *f, uint32_t i, hl_error *err)
 {
     const struct snapfile_region *region = &f->regions[i];
-    const uint32_t kind = i < f->head.segment_count ? (uint32_t)SNAPFILE_IMAGE
-                                                    : SNAPFILE_STACK + (i - f->head.segment_count);
+    const uint32_t image = f->head.segment_count;
+    const uint32_t kind = i < image                    ? (uint32_t)SNAPFILE_IMAGE
+                          : i - image < SNAPFILE_AREAS ? SNAPFILE_STACK + (i - image)
+                                                       : (uint32_t)SNAPFILE_MAPPED;
     uint64_t end;
 
     if (region->kind != kind)
@@ -104,13 +106,17 @@ static hl_status check_areas(struct snapfile *f, hl_error *err)
         .message = found[SNAPFILE_REQUESTS - SNAPFILE_STACK].size,
         .init_data = f->head.init_size,
         .call_depth = f->head.call_depth,
+        .map = f->head.map_size,
     };
     status = config_check_sizes(&f->sizes, err);
+    if (!status && f->sizes.map % LAYOUT_MAP_STEP)
+        status = error_set(err, HL_E_IMAGE, "map_size is " HEX ", wanted a multiple of " HEX,
+                           f->sizes.map, (uint64_t)LAYOUT_MAP_STEP);
     if (status)
         return status;
     layout_plan(&f->layout, &f->image, &f->sizes);
     snapfile_regions(regions, &f->image, &f->layout);
-    for (i = f->head.segment_count; i < f->places.region_count; i++) {
+    for (i = f->head.segment_count; i < f->head.segment_count + SNAPFILE_AREAS; i++) {
         found = &f->regions[i];
         want = &regions[i];
         if (found->address != want->address || found->size != want->size ||
@@ -124,6 +130,33 @@ static hl_status check_areas(struct snapfile *f, hl_error *err)
     return HL_OK;
 }
 
+/* Mapped files lie where hl_sandbox_map may put them, each with a gap behind it. */
+static hl_status check_mapped(const struct snapfile *f, hl_error *err)
+{
+    const uint32_t first = f->head.segment_count + SNAPFILE_AREAS;
+    const uint64_t end = f->layout.map_address + f->layout.map_size;
+    const struct snapfile_region *region;
+    uint64_t low = f->layout.map_address;
+    uint32_t i;
+
+    for (i = first; i < f->places.region_count; i++) {
+        region = &f->regions[i];
+        if (region->access != HL_READ && region->access != (HL_READ | HL_WRITE))
+            return error_set(err, HL_E_IMAGE,
+                             "region %u (mapped file): access is 0x%x, wanted 1 (read) or 3 "
+                             "(write)",
+                             i, region->access);
+        if (!region->size || region->address % LAYOUT_MAP_STEP || region->address < low ||
+            region->address > end || region->size > end - region->address)
+            return error_set(err, HL_E_IMAGE,
+                             "region %u (mapped file): address " HEX ", size " HEX
+                             ", wanted a multiple of " HEX " within " HEX " to " HEX,
+                             i, region->address, region->size, (uint64_t)LAYOUT_MAP_STEP, low, end);
+        low = region->address + region->size + HL_PAGE;
+    }
+    return HL_OK;
+}
+
 static hl_status read_regions(struct snapfile *f, hl_error *err)
 {
     hl_status status = HL_OK;
@@ -133,7 +166,9 @@ static hl_status read_regions(struct snapfile *f, hl_error *err)
         status = check_region(f, i, err);
     if (!status)
         status = take_segments(f, err);
-    return status ? status : check_areas(f, err);
+    if (!status)
+        status = check_areas(f, err);
+    return status ? status : check_mapped(f, err);
 }
 
 /* ---- Functions ------------------------------------------------------------------------ */
@@ -352,10 +387,13 @@ static hl_status read_runs(struct snapfile *f, hl_error *err)
     for (i = 0; !status && i < f->head.run_count; i++) {
         status = check_run(f, i, &at, err);
         pages += f->runs[i].size / HL_PAGE;
+        f->memory_runs += f->runs[i].address < f->layout.map_address;
     }
     if (!status && pages != f->head.page_count)
         status = error_set(err, HL_E_IMAGE, "page_count is %" PRIu64 ", the runs have %" PRIu64,
                            f->head.page_count, pages);
+    if (!status && !f->memory_runs)
+        status = error_set(err, HL_E_IMAGE, "no run has the stack that the guest is parked on");
     return status;
 }
 

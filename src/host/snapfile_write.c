@@ -5,6 +5,7 @@
 
 #include "crc32c.h"
 #include "error.h"
+#include "page_copy.h"
 #include "snapfile.h"
 
 struct writer {
@@ -19,7 +20,8 @@ struct writer {
     uint32_t room;      /* of runs */
     uint32_t first_run; /* of the region whose pages are listed */
     uint64_t shift;     /* its guest-physical less its virtual addresses */
-    uint8_t *block;     /* header and tables as they go into the file */
+    const struct mapping_state *mapped[MAPPINGS_MAX]; /* by address */
+    uint8_t *block; /* header and tables as they go into the file */
     hl_error *err;
 };
 
@@ -61,6 +63,69 @@ static bool list_page(void *ctx, uint64_t number, const uint8_t *bytes)
     return true;
 }
 
+/* By address, as the regions are. */
+static void sort_mapped(struct writer *w)
+{
+    const struct mappings *mappings = w->snapshot->content->mappings;
+    uint32_t count = 0, i, k;
+
+    for (i = 0; mappings && i < MAPPINGS_MAX; i++) {
+        if (!mappings->at[i].is)
+            continue;
+        for (k = count++; k && w->mapped[k - 1]->is->address > mappings->at[i].is->address; k--)
+            w->mapped[k] = w->mapped[k - 1];
+        w->mapped[k] = &mappings->at[i];
+    }
+    w->head.mapped_count = count;
+}
+
+/* What the guest has written, else what the file has. */
+static hl_status read_mapped(const struct mapping_state *state, uint64_t number, uint8_t *page,
+                             hl_error *err)
+{
+    const uint8_t *written = tree_find(state->tree, mapping_height(state->is), number);
+
+    if (!written)
+        return mapping_read(state->is, page, HL_PAGE, number * HL_PAGE, err);
+    memcpy(page, written, HL_PAGE);
+    return HL_OK;
+}
+
+static hl_status list_mapped(struct writer *w, const struct mapping_state *state)
+{
+    const uint64_t first = state->is->address / HL_PAGE;
+    _Alignas(32) uint8_t page[HL_PAGE];
+    hl_status status;
+    uint64_t i;
+
+    w->shift = 0;
+    w->first_run = w->head.run_count;
+    for (i = 0; i < state->is->size / HL_PAGE; i++) {
+        status = read_mapped(state, i, page, w->err);
+        if (status)
+            return status;
+        if (!page_is_zero(page) && !list_page(w, first + i, page))
+            return no_memory(w);
+    }
+    return HL_OK;
+}
+
+static hl_status list_all_mapped(struct writer *w, struct snapfile_region *region)
+{
+    hl_status status = HL_OK;
+    const struct mapping *is;
+    uint32_t i;
+
+    sort_mapped(w);
+    for (i = 0; !status && i < w->head.mapped_count; i++) {
+        is = w->mapped[i]->is;
+        region[i] = (struct snapfile_region){is->address, is->size, SNAPFILE_MAPPED,
+                                             HL_READ | (is->writable ? HL_WRITE : 0)};
+        status = list_mapped(w, w->mapped[i]);
+    }
+    return status;
+}
+
 static hl_status list_pages(struct writer *w)
 {
     const uint32_t count = snapfile_regions(w->regions, w->image, w->layout);
@@ -79,7 +144,7 @@ static hl_status list_pages(struct writer *w)
                           list_page, w))
             return no_memory(w);
     }
-    return HL_OK;
+    return list_all_mapped(w, w->regions + count);
 }
 
 /* ---- Names and signatures --------------------------------------------------------- */
@@ -141,6 +206,7 @@ static void fill_header(struct writer *w)
     head->rsp = snapshot->park.rsp;
     head->init_size = sizes->init_data;
     head->call_depth = (uint32_t)sizes->call_depth;
+    head->map_size = sizes->map;
     head->segment_count = w->image->segment_count;
     head->export_count = w->image->export_count;
     head->import_count = w->image->import_count;
@@ -196,14 +262,31 @@ static hl_status write_chunk(struct writer *w, struct chunk *chunk)
     return os_new_file_write(&w->file, chunk->bytes, size, at, w->err);
 }
 
+static hl_status read_page(const struct writer *w, uint64_t address, uint8_t *page)
+{
+    uint32_t i;
+
+    if (address < w->layout->map_address) {
+        memcpy(
+            page,
+            content_at(w->snapshot->content, snapfile_gpa(w->image, w->layout, address) / HL_PAGE),
+            HL_PAGE);
+        return HL_OK;
+    }
+    for (i = w->head.mapped_count - 1; w->mapped[i]->is->address > address; i--)
+        ;
+    return read_mapped(w->mapped[i], (address - w->mapped[i]->is->address) / HL_PAGE, page, w->err);
+}
+
 static hl_status write_run(struct writer *w, const struct snapfile_run *run, struct chunk *chunk)
 {
-    const uint64_t first = snapfile_gpa(w->image, w->layout, run->address) / HL_PAGE;
     hl_status status = HL_OK;
-    uint64_t i;
+    uint64_t done;
 
-    for (i = 0; !status && i < run->size / HL_PAGE; i++) {
-        memcpy(chunk->bytes + chunk->size, content_at(w->snapshot->content, first + i), HL_PAGE);
+    for (done = 0; !status && done < run->size; done += HL_PAGE) {
+        status = read_page(w, run->address + done, chunk->bytes + chunk->size);
+        if (status)
+            break;
         chunk->size += HL_PAGE;
         if (chunk->size == SNAPFILE_CHUNK)
             status = write_chunk(w, chunk);

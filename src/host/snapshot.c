@@ -49,32 +49,29 @@ hl_status snapshot_config(hl_config *out, const hl_config *given, const hl_snaps
     return status;
 }
 
-/* ---- One at a time -------------------------------------------------------------- */
-
-/* Takes a sandbox that rests; `heal`: POISONED ones, too. *before: its state. */
-HL__HOT static hl_status claim(hl_sandbox *box, const char *what, bool heal, int *before,
-                               hl_error *err)
-{
-    *before = HL_READY;
-    if (atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
-        return HL_OK;
-    if (*before == HL_RUNNING)
-        return error_set(err, HL_E_STATE, "%s: the sandbox is RUNNING", what);
-    if (heal && *before == HL_POISONED && box->depth) /* a nested call poisoned it */
-        return error_set(err, HL_E_STATE, "%s: a call is in progress", what);
-    if (heal && *before == HL_POISONED &&
-        atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
-        return HL_OK;
-    return sandbox_ended(box, *before, what, err);
-}
-
 /* ---- Taking --------------------------------------------------------------------- */
+
+/* Snapshots may outlive buffers of the application. */
+static hl_status check_mappings(const hl_sandbox *box, hl_error *err)
+{
+    const struct vm_mapped *mapped = box->vm->mapped;
+    uint32_t i;
+
+    for (i = 0; mapped && i < MAPPINGS_MAX; i++)
+        if (mapped[i].is && mapped[i].is->data)
+            return error_set(err, HL_E_STATE,
+                             "hl_snapshot_take: a buffer is mapped at 0x%llx; unmap it first",
+                             (unsigned long long)mapped[i].is->address);
+    return HL_OK;
+}
 
 static hl_status fill(hl_snapshot *snapshot, hl_sandbox *box, hl_error *err)
 {
-    hl_status status;
+    hl_status status = check_mappings(box, err);
 
     atomic_init(&snapshot->references, 1);
+    if (status)
+        return status;
     snapshot->kind = box->kind;
     snapshot->lineage = box->lineage;
     snapshot->park.rsp = vm_stack(box->vm);
@@ -101,7 +98,7 @@ hl_status hl_snapshot_take(hl_snapshot **out, hl_sandbox *box, hl_error *err)
     *out = NULL;
     if (!box)
         return error_set(err, HL_E_INVALID, "hl_snapshot_take: box is NULL");
-    status = claim(box, "hl_snapshot_take", false, &before, err);
+    status = sandbox_claim(box, "hl_snapshot_take", false, &before, err);
     if (status)
         return status;
     snapshot = calloc(1, sizeof *snapshot);
@@ -218,13 +215,6 @@ HL__HOT static hl_status restore(hl_sandbox *box, const hl_snapshot *snapshot, h
     return status ? status : sandbox_place(box, &origin, err);
 }
 
-static hl_status die(hl_sandbox *box, hl_status status, const hl_error *why)
-{
-    box->death = *why;
-    atomic_store(&box->state, HL_DEAD);
-    return status;
-}
-
 HL__HOT hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_error *err)
 {
     struct tables tables;
@@ -236,7 +226,7 @@ HL__HOT hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapsho
     if (!box || !snapshot)
         return error_set(err, HL_E_INVALID, "hl_sandbox_restore: %s is NULL",
                          box ? "snapshot" : "box");
-    status = claim(box, "hl_sandbox_restore", true, &before, err);
+    status = sandbox_claim(box, "hl_sandbox_restore", true, &before, err);
     if (status)
         return status;
     status = check_fit(box, snapshot, err);
@@ -249,7 +239,7 @@ HL__HOT hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapsho
     status = restore(box, snapshot, err);
     if (status) {
         free_tables(&tables);
-        return die(box, status, err);
+        return sandbox_die(box, err);
     }
     use_tables(box, &tables);
     atomic_store(&box->state, HL_READY);

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "page_copy.h"
 #include "pages.h"
+#include "vm_map.h"
 #include "../shared/hot.h"
 
 /* Measured on 4 KiB pages: copying one back costs 0.1 us, a write fault 3.5 us
@@ -47,7 +48,9 @@ HL__HOT static void note(void *ctx, uint64_t number)
 
     if (number < SYSTEM_SIZE / HL_PAGE)
         return; /* the processor's own writes: accessed bits, the vectors' stack */
-    if (dirty_add(&vm->dirty, number))
+    if (number >= vm->dirty.page_count)
+        vm_map_note(vm, number);
+    else if (dirty_add(&vm->dirty, number))
         dirty_add(&vm->touched, number);
 }
 
@@ -60,6 +63,7 @@ HL__HOT static hl_status collect(struct vm *vm, hl_error *err)
 static hl_status forget(struct vm *vm, hl_error *err)
 {
     dirty_clear(&vm->dirty);
+    vm_map_forget(vm);
     return vm->kind.hv->forget(vm->machine, err);
 }
 
@@ -192,11 +196,13 @@ static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
 }
 
 /* Copies every dirty page back. */
-HL__HOT static hl_status put_back(struct vm *vm, const struct content *to, hl_error *err)
+HL__HOT static hl_status put_back(struct vm *vm, const struct content *to, uint32_t stale,
+                                  hl_error *err)
 {
     uint64_t at = 0, number;
-    uint32_t stale = 0;
 
+    if (vm->content != to)
+        vm_lay(vm);
     while (dirty_next(&vm->dirty, &at, &number)) {
         /* No content has anything where messages are: those become zero. */
         stale += !page_restore(page_of(vm, number), content_at(to, number));
@@ -236,12 +242,13 @@ HL__HOT static void clear_requests(struct vm *vm)
 HL__HOT static hl_status put_content(struct vm *vm, const struct content *to, hl_error *err)
 {
     hl_status status = collect(vm, err);
+    uint32_t stale = 0;
 
+    if (!status)
+        status = vm_map_put(vm, to, &stale, err);
     if (status)
         return status;
-    if (vm->content != to)
-        vm_lay(vm);
-    status = must_rebuild(vm, to) ? rebuild(vm, to, err) : put_back(vm, to, err);
+    status = must_rebuild(vm, to) ? rebuild(vm, to, err) : put_back(vm, to, stale, err);
     if (status)
         return status;
     clear_requests(vm);
@@ -283,6 +290,8 @@ static hl_status scrub(struct vm *vm, hl_error *err)
     hl_status status = vm->kind.hv->scrub(vm->machine, err);
 
     if (!status)
+        status = vm_unmap_all(vm, err); /* then the tables are the template's */
+    if (!status)
         status = check_system(vm, err);
     vm->abnormal = status != HL_OK;
     return status;
@@ -307,11 +316,13 @@ HL__HOT hl_status vm_restore(struct vm *vm, const struct content *content,
 
 void vm_trim(struct vm *vm)
 {
-    if (vm->lost || !vm->kind.hv->remaps)
-        return;
-    if (collect(vm, NULL) ||
-        ((vm->touched.count > TOUCHED_MAX || vm->requests_end > MESSAGES_KEEP) &&
-         rebuild(vm, vm->content, NULL)))
+    uint32_t stale = 0;
+
+    if (vm->lost || collect(vm, NULL) || vm_map_put(vm, vm->content, &stale, NULL))
+        vm->lost = true;
+    else if (vm->kind.hv->remaps &&
+             (vm->touched.count > TOUCHED_MAX || vm->requests_end > MESSAGES_KEEP) &&
+             rebuild(vm, vm->content, NULL))
         vm->lost = true;
 }
 
@@ -366,13 +377,19 @@ static hl_status freeze_changes(struct content **out, struct vm *vm, hl_error *e
 
 hl_status vm_freeze(const struct content **out, struct vm *vm, hl_error *err)
 {
+    struct mappings *mappings = NULL;
     struct content *content;
     hl_status status = collect(vm, err);
 
     if (!status)
+        status = vm_map_freeze(&mappings, vm, err);
+    if (!status)
         status = freeze_changes(&content, vm, err);
-    if (status)
+    if (status) {
+        mappings_release(mappings);
         return status;
+    }
+    content_set_mappings(content, mappings);
     content_retain(content);
     content_release(vm->content);
     vm->content = content;
@@ -468,6 +485,7 @@ void vm_destroy(struct vm *vm)
         return;
     if (vm->machine)
         vm->kind.hv->destroy(vm->machine);
+    vm_map_free(vm);
     dirty_free(&vm->dirty);
     dirty_free(&vm->touched);
     content_release(vm->content);

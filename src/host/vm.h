@@ -39,6 +39,7 @@ struct vm {
     struct base *base;             /* what memory has views of */
     struct dirty dirty;            /* the hot set: kept over restores, copied at each */
     struct dirty touched;          /* pages in memory beyond the content, or dirty once */
+    struct vm_mapped *mapped;      /* MAPPINGS_MAX; NULL: there was never one */
     uint64_t requests_end;         /* the host has written messages up to here */
     uint64_t lineage;              /* whose guest code ran last; 0: nobody's */
     struct hv_reset reset;         /* registers for the next entry */
@@ -47,6 +48,12 @@ struct vm {
     bool abnormal;   /* the last exit was not the gate's */
     bool lost;       /* nothing heals it */
     struct vm *next; /* in the cache */
+};
+
+struct vm_mapped {            /* in one of MAPPINGS_MAX places */
+    const struct mapping *is; /* retained; NULL: the place is free */
+    uint8_t *memory;          /* of the host */
+    struct dirty dirty;       /* pages that the guest has written, if it may */
 };
 
 /* What a parked guest is, besides memory: RSP, and what arrives in RDI. */
@@ -65,8 +72,14 @@ hl_status vm_restore(struct vm *vm, const struct content *content, const struct 
                      uint64_t lineage, hl_error *err);
 /* The content of memory now; the guest is parked. *out is the caller's. */
 hl_status vm_freeze(const struct content **out, struct vm *vm, hl_error *err);
-/* Gives memory back beyond a few MiB. */
+/* Gives memory back beyond a few MiB, and buffers to the application. */
 void vm_trim(struct vm *vm);
+
+/* Adds a mapping to what the guest sees, in a free place, and takes one away;
+ * the guest is parked. A failed map changes nothing; after a failed unmap the VM
+ * is lost. E_UNSUPPORTED: this hypervisor cannot. */
+hl_status vm_map(struct vm *vm, uint32_t place, const struct mapping *mapping, hl_error *err);
+hl_status vm_unmap(struct vm *vm, uint32_t place, hl_error *err);
 
 /* Puts the content in place now; an idle clone has it done at its first entry. */
 void vm_lay(struct vm *vm);

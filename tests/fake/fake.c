@@ -359,12 +359,33 @@ static hl_status fake_scrub(struct hv_vm *vm, hl_error *err)
     return HL_OK;
 }
 
+static hl_status fake_map(struct hv_vm *vm, uint32_t place, const struct hv_map *map, hl_error *err)
+{
+    if (vm->guest.maps[place].size)
+        FAIL("place %u is taken", place);
+    if (vm->guest.program->map)
+        return error_set(err, vm->guest.program->map, "the fake maps nothing");
+    vm->guest.maps[place] = *map;
+    return HL_OK;
+}
+
+static hl_status fake_unmap(struct hv_vm *vm, uint32_t place, hl_error *err)
+{
+    if (!vm->guest.maps[place].size)
+        FAIL("place %u is free", place);
+    if (vm->guest.program->unmap)
+        return error_set(err, vm->guest.program->unmap, "the fake unmaps nothing");
+    vm->guest.maps[place].size = 0;
+    return HL_OK;
+}
+
 #define OPERATIONS(label, can_remap) \
     { \
         .name = (label), .id = HL_HYPERVISOR_ANY, .remaps = (can_remap), .probe = fake_probe, \
         .claim = fake_claim, .create = fake_create_vm, .memory = fake_memory, \
         .attach = fake_attach, .run = fake_run, .stop = fake_stop, .settle = fake_settle, \
         .dirty = fake_dirty, .forget = fake_forget, .stack = fake_stack, .scrub = fake_scrub, \
+        .map = (can_remap) ? fake_map : NULL, .unmap = (can_remap) ? fake_unmap : NULL, \
         .destroy = fake_destroy, \
     }
 

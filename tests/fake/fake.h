@@ -32,6 +32,7 @@ struct fake_program { /* outlives its sandboxes */
     fake_body whole;                /* plays every entry itself; NULL: the above do */
     hl_status create;               /* what making a VM comes to */
     hl_status dirty, forget, scrub; /* what these come to */
+    hl_status map, unmap;
     void *user;
 };
 
@@ -69,6 +70,7 @@ struct fake_guest {
     uint64_t rsp;   /* where it is parked */
     uint8_t *pages; /* enum fake_page, by number */
     uint32_t forgets, scrubs;
+    struct hv_map maps[HV_MAPS_MAX]; /* size 0: free */
 };
 
 /* A sandbox that runs the program on hv_fake. */

@@ -92,6 +92,33 @@ HL_FUNCTION(u64, Write, (u64, seed, u32, heap, u32, data, u32, stack))
     return hl_body_Scatter(call, seed, heap) + deep(stack);
 }
 
+/* ---- Any address --------------------------------------------------------------------- */
+
+HL_FUNCTION(u64, Peek, (u64, address))
+{
+    return *(const volatile uint64_t *)(uintptr_t)address;
+}
+HL_FUNCTION(void, Poke, (u64, address, u64, value))
+{
+    *(volatile uint64_t *)(uintptr_t)address = value;
+}
+
+HL_FUNCTION(void, Execute, (u64, address))
+{
+    ((void (*)(void))(uintptr_t)address)();
+}
+
+/* A sum that depends on every byte and its place. */
+HL_FUNCTION(u64, Sum, (u64, address, u64, size))
+{
+    const uint64_t *at = (const uint64_t *)(uintptr_t)address;
+    uint64_t sum = 0;
+
+    for (; size; size -= sizeof *at)
+        sum = (sum << 1 | sum >> 63) ^ *at++;
+    return sum;
+}
+
 /* Registers that a park keeps and that no call of ours touches. */
 HL_FUNCTION(void, SetControl, (u32, mxcsr, u32, x87))
 {

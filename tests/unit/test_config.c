@@ -58,6 +58,7 @@ static void check_defaults(const hl_config *given)
     CHECK_INT(sizes.message, 16 * MIB);
     CHECK_INT(sizes.init_data, 0);
     CHECK_INT(sizes.call_depth, 8);
+    CHECK_INT(sizes.map, GIB);
 }
 
 TEST(null_and_zero_mean_defaults)
@@ -116,6 +117,9 @@ TEST(sizes_within_their_ranges)
         {offsetof(hl_config, message_size), 64 * KIB, 4 * GIB,
          "hl_config.message_size is 65535, wanted 65536 to 4294967296",
          "hl_config.message_size is 4294967297, wanted 65536 to 4294967296"},
+        {offsetof(hl_config, map_size), 2 * MIB, 64 * GIB,
+         "hl_config.map_size is 2097151, wanted 2097152 to 68719476736",
+         "hl_config.map_size is 68719476737, wanted 2097152 to 68719476736"},
     };
     static const struct range depth = {offsetof(hl_config, call_depth), 1, 64, NULL,
                                        "hl_config.call_depth is 65, wanted 1 to 64"};
@@ -134,6 +138,7 @@ TEST(sizes_are_rounded_up_to_pages)
     config.heap_size = 64 * KIB + 1;
     config.stack_size = 64 * MIB - 1;
     config.message_size = 100000;
+    config.map_size = 2 * MIB + 1;
     config.init_data = "x";
     config.init_size = 5;
     CHECK_INT(config_complete(&out, &config, NULL), HL_OK);
@@ -141,6 +146,7 @@ TEST(sizes_are_rounded_up_to_pages)
     CHECK_INT(sizes.heap, 68 * KIB);
     CHECK_INT(sizes.stack, 64 * MIB);
     CHECK_INT(sizes.message, 102400);
+    CHECK_INT(sizes.map, 4 * MIB);
     CHECK_INT(sizes.init_data, 5);
 }
 
@@ -262,7 +268,8 @@ static const struct sizes shape = {.heap = 16 * MIB,
                                    .stack = 256 * KIB,
                                    .message = MIB,
                                    .init_data = 7,
-                                   .call_depth = 8};
+                                   .call_depth = 8,
+                                   .map = 4 * MIB};
 
 static void expect_other(const hl_config *config, const char *text)
 {
@@ -284,6 +291,7 @@ TEST(shape_decides_what_is_left_zero)
     config.stack_size = 256 * KIB - 4095;
     config.message_size = MIB;
     config.call_depth = 8;
+    config.map_size = 3 * MIB;
     config.avx = 1;
     config.deadline_us = 9;
     config.trust_domain = 10;
@@ -312,6 +320,9 @@ TEST(shape_cannot_be_changed)
     config.message_size = 2 * MIB;
     expect_other(&config,
                  "hl_config.message_size is 2097152, the snapshot has 1048576; leave it 0");
+    config = empty();
+    config.map_size = GIB;
+    expect_other(&config, "hl_config.map_size is 1073741824, the snapshot has 4194304; leave it 0");
     config = empty();
     config.call_depth = 9;
     expect_other(&config, "hl_config.call_depth is 9, the snapshot has 8; leave it 0");

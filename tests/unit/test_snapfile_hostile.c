@@ -212,8 +212,8 @@ TEST(snapfile_header_fields_that_lie)
         {FIELD(file_size), 0, HL_E_IMAGE, "file_size is 0, the header's counts make"},
         {FIELD(file_size), half, HL_E_IMAGE, "file_size is 9223372036854775808, the header's"},
         {offsetof(struct snapfile_header, reserved), 1, 1, HL_E_IMAGE,
-         "reserved byte 120 of the header is 0x1, wanted 0"},
-        {offsetof(struct snapfile_header, reserved) + 127, 1, 0x80, HL_E_IMAGE,
+         "reserved byte 132 of the header is 0x1, wanted 0"},
+        {offsetof(struct snapfile_header, tables_checksum) - 1, 1, 0x80, HL_E_IMAGE,
          "reserved byte 247 of the header is 0x80, wanted 0"},
     };
     size_t i;

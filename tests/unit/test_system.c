@@ -233,14 +233,14 @@ static void look(const struct image *image, const struct sizes *sizes)
 TEST(tables_map_exactly_the_layout)
 {
     static const struct sizes sizes[] = {
-        {64 * KIB, 16 * KIB, 64 * KIB, 0, 1},
-        {16 * MIB, 256 * KIB, 16 * MIB, 0, 8},
-        {2 * MIB, 2 * MIB, 2 * MIB, 1, 8},
-        {2 * MIB - 4096, 64 * KIB, 3 * MIB + 4096, 4096, 8},
-        {2 * MIB + 4096, 64 * KIB, 4 * MIB, 4097, 8},
-        {1 * GIB, 64 * MIB, 64 * MIB, 1 * GIB, 64},
-        {64 * GIB, 256 * KIB, 64 * KIB, 0, 8},
-        {64 * KIB, 16 * KIB, 4 * GIB, 0, 8},
+        {64 * KIB, 16 * KIB, 64 * KIB, 0, 1, 2 * MIB},
+        {16 * MIB, 256 * KIB, 16 * MIB, 0, 8, 1 * GIB},
+        {2 * MIB, 2 * MIB, 2 * MIB, 1, 8, 4 * MIB},
+        {2 * MIB - 4096, 64 * KIB, 3 * MIB + 4096, 4096, 8, 64 * GIB},
+        {2 * MIB + 4096, 64 * KIB, 4 * MIB, 4097, 8, 1 * GIB},
+        {1 * GIB, 64 * MIB, 64 * MIB, 1 * GIB, 64, 2 * GIB},
+        {64 * GIB, 256 * KIB, 64 * KIB, 0, 8, 64 * GIB},
+        {64 * KIB, 16 * KIB, 4 * GIB, 0, 8, 6 * MIB},
     };
     static const uint64_t bases[] = {HL_SLIDE, HL_LOW_END, 0x400000, HL_WINDOW - 16 * HL_PAGE};
     struct image image;
@@ -256,7 +256,7 @@ TEST(tables_map_exactly_the_layout)
 /* Everything at its largest, the image too: still fits in the tables' room. */
 TEST(largest_shape_fits)
 {
-    static const struct sizes largest = {64 * GIB, 64 * MIB, 4 * GIB, 1 * GIB, 64};
+    static const struct sizes largest = {64 * GIB, 64 * MIB, 4 * GIB, 1 * GIB, 64, 64 * GIB};
     struct image image = {.abi = 1, .base = 0x1ff000, .entry = 0x1ff000};
 
     add_segment(&image, image.base, HL_PAGE, HL_READ | HL_EXECUTE);
@@ -270,7 +270,7 @@ TEST(largest_shape_fits)
 /* Large heaps cost few entries: that makes their sandboxes cheap. */
 TEST(large_areas_use_large_pages)
 {
-    static const struct sizes sizes = {64 * GIB, 64 * KIB, 64 * KIB, 0, 8};
+    static const struct sizes sizes = {64 * GIB, 64 * KIB, 64 * KIB, 0, 8, 64 * GIB};
     const struct image image = image_at(HL_SLIDE);
     struct subject subject;
 
@@ -286,7 +286,7 @@ TEST(tables_that_do_not_fit_are_refused)
     hl_error err;
     struct shape *shape;
     struct image image = image_at(0x400000);
-    const struct sizes sizes = {64 * KIB, 16 * KIB, 64 * KIB, 0, 1};
+    const struct sizes sizes = {64 * KIB, 16 * KIB, 64 * KIB, 0, 1, 2 * MIB};
     size_t i;
 
     system_tables_init(&tables, system);
@@ -307,7 +307,7 @@ TEST(tables_that_do_not_fit_are_refused)
 static struct subject usual(void)
 {
     const struct image image = image_at(HL_SLIDE);
-    const struct sizes sizes = {16 * MIB, 256 * KIB, 16 * MIB, 5000, 8};
+    const struct sizes sizes = {16 * MIB, 256 * KIB, 16 * MIB, 5000, 8, 1 * GIB};
     struct subject subject;
 
     build(&subject, &image, &sizes);

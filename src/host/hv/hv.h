@@ -21,6 +21,7 @@
  *                                                                           Bitmap
  * forget      KVM_RESET_DIRTY_RINGS,           the same, clearing           the same
  *             KVM_CLEAR_DIRTY_LOG
+ * map, unmap  KVM_SET_USER_MEMORY_REGION       SET_GUEST_MEMORY             WHvMapGpaRange
  * stack       sync_regs                        register page                GetRegisters
  * run         KVM_RUN, registers by sync_regs  register page, RUN_VP        SetRegisters, Run
  * stop        immediate_exit, then a signal    signal until acknowledged    CancelRun
@@ -47,6 +48,14 @@ struct hv_setup {
     uint32_t view_count;
     const struct x86_state *state; /* of the processor before its first entry */
     bool avx;                      /* the host's AVX state for the guest */
+};
+
+/* Memory of the host that a guest sees beyond memory_size. */
+enum { HV_MAPS_MAX = 16 };
+struct hv_map {
+    uint64_t gpa, size; /* whole pages */
+    uint8_t *memory;
+    bool writable; /* else by nobody */
 };
 
 struct hv_reset { /* general registers written by an entry; all others 0 */
@@ -105,6 +114,12 @@ struct hv_ops {
     hl_status (*dirty)(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err);
     /* From now on the pages named so far are named again when written. */
     hl_status (*forget)(struct hv_vm *vm, hl_error *err);
+    /* Adds memory in one of HV_MAPS_MAX places, all free at first, and takes it
+     * away. The guest's page tables may name it from map on, and must not any
+     * more when unmap is called: after it no processor remembers. NULL: cannot.
+     * After an error of unmap: destroy this VM. */
+    hl_status (*map)(struct hv_vm *vm, uint32_t place, const struct hv_map *map, hl_error *err);
+    hl_status (*unmap)(struct hv_vm *vm, uint32_t place, hl_error *err);
     /* RSP at the last exit. */
     uint64_t (*stack)(const struct hv_vm *vm);
     /* After an exit that was not the gate's, or before another lineage runs:

@@ -43,7 +43,41 @@ static hl_status map_memory(struct hv_vm *vm, const struct hv_setup *setup, hl_e
     region.userspace_addr = (uintptr_t)vm->memory;
     if (ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &region))
         return kvm_fail(err, "KVM_SET_USER_MEMORY_REGION");
-    return HL_OK;
+    return kvm_dirty_slot(vm, 0, 0, setup->memory_size, err);
+}
+
+/* ---- More memory (KVM api.rst, section 4.35) ------------------------------------- */
+
+static hl_status kvm_map(struct hv_vm *vm, uint32_t place, const struct hv_map *map, hl_error *err)
+{
+    const uint32_t slot = 1 + place;
+    struct kvm_userspace_memory_region region = {.slot = slot,
+                                                 .flags = map->writable ? KVM_MEM_LOG_DIRTY_PAGES
+                                                                        : KVM_MEM_READONLY,
+                                                 .guest_phys_addr = map->gpa,
+                                                 .memory_size = map->size,
+                                                 .userspace_addr = (uintptr_t)map->memory};
+    hl_status status = HL_OK;
+
+    if (map->writable)
+        status = kvm_dirty_slot(vm, slot, map->gpa, map->size, err);
+    if (!status && ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &region))
+        status = kvm_fail(err, "KVM_SET_USER_MEMORY_REGION");
+    if (status)
+        kvm_dirty_end(vm, slot);
+    return status;
+}
+
+/* Without its memory KVM forgets all translations, also those of page tables
+ * that the host has changed, which it notices in no other way. */
+static hl_status kvm_unmap(struct hv_vm *vm, uint32_t place, hl_error *err)
+{
+    struct kvm_userspace_memory_region region = {.slot = 1 + place};
+
+    kvm_dirty_end(vm, 1 + place);
+    return ioctl(vm->vm, KVM_SET_USER_MEMORY_REGION, &region)
+               ? kvm_fail(err, "KVM_SET_USER_MEMORY_REGION")
+               : HL_OK;
 }
 
 /* User mode cannot reach an MSR; these hold even if that wall should fail. The
@@ -267,6 +301,10 @@ HL__HOT static void kvm_attach(struct hv_vm *vm)
 /* KVM_RUN ended without an exit. */
 static hl_status interrupted(struct hv_vm *vm, struct hv_exit *exit, hl_error *err)
 {
+    if (errno == EFAULT)
+        return error_set(err, HL_E_SYSTEM,
+                         "KVM_RUN: memory that the guest touched is gone; was a mapped file cut "
+                         "short, or a mapped buffer freed?");
     if (errno != EINTR && errno != EAGAIN)
         return kvm_fail(err, "KVM_RUN");
     *exit = (struct hv_exit){.kind = HV_EXIT_STOPPED};
@@ -372,7 +410,8 @@ static uint64_t kvm_stack(const struct hv_vm *vm)
         .name = "kvm", .id = HL_HYPERVISOR_KVM, .remaps = true, .probe = kvm_probe, \
         .claim = kvm_signal_claim, .create = (maker), .memory = kvm_memory, .attach = kvm_attach, \
         .run = kvm_run, .stop = kvm_stop, .settle = kvm_settle, .dirty = kvm_dirty, \
-        .forget = kvm_forget, .stack = kvm_stack, .scrub = kvm_scrub, .destroy = kvm_destroy, \
+        .forget = kvm_forget, .map = kvm_map, .unmap = kvm_unmap, .stack = kvm_stack, \
+        .scrub = kvm_scrub, .destroy = kvm_destroy, \
     }
 
 const struct hv_ops hv_kvm = OPERATIONS(kvm_create);

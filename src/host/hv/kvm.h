@@ -8,6 +8,11 @@
 #include "hv.h"
 #include "kvm_signal.h"
 
+struct kvm_slot {          /* memory of the VM; pages 0: unused */
+    uint64_t first, pages; /* guest-physical, by number */
+    uint64_t *log;         /* one bit a page; with the pages named since forget */
+};
+
 struct hv_vm {
     int device, vm, vcpu;
     struct kvm_run *run;
@@ -19,9 +24,10 @@ struct hv_vm {
     uint64_t xcr0;
     bool avx;
 
-    struct kvm_dirty_gfn *ring; /* NULL: the log below */
+    struct kvm_dirty_gfn *ring; /* NULL: the logs */
     uint32_t ring_at;           /* the next entry to read */
-    uint64_t *log;              /* one bit a page; with the pages named since forget */
+    bool logs;
+    struct kvm_slot slots[1 + HV_MAPS_MAX];
 };
 
 /* errno and what failed. */
@@ -30,6 +36,10 @@ hl_status kvm_fail(hl_error *err, const char *what);
 /* Dirty pages (api.rst 4.8, 4.117, 7.18, 8.29). prepare comes before the vCPU,
  * which the ring belongs to; map after it. log: no ring even where KVM has one. */
 hl_status kvm_dirty_prepare(struct hv_vm *vm, bool log, hl_error *err);
+/* A slot whose writes are to be named. */
+hl_status kvm_dirty_slot(struct hv_vm *vm, uint32_t number, uint64_t gpa, uint64_t size,
+                         hl_error *err);
+void kvm_dirty_end(struct hv_vm *vm, uint32_t number);
 hl_status kvm_dirty_map(struct hv_vm *vm, hl_error *err);
 void kvm_dirty_free(struct hv_vm *vm);
 hl_status kvm_dirty(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err);

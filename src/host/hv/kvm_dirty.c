@@ -30,8 +30,25 @@ static hl_status prepare_log(struct hv_vm *vm, hl_error *err)
 
     if (ioctl(vm->vm, KVM_ENABLE_CAP, &manual))
         return kvm_fail(err, "KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2");
-    vm->log = calloc(vm->memory_size / PAGE / 64 + 1, sizeof *vm->log);
-    return vm->log ? HL_OK : error_errno(err, ENOMEM, "a dirty log");
+    vm->logs = true;
+    return HL_OK;
+}
+
+hl_status kvm_dirty_slot(struct hv_vm *vm, uint32_t number, uint64_t gpa, uint64_t size,
+                         hl_error *err)
+{
+    struct kvm_slot *slot = &vm->slots[number];
+
+    *slot = (struct kvm_slot){gpa / PAGE, size / PAGE, NULL};
+    if (vm->logs)
+        slot->log = calloc(slot->pages / 64 + 1, sizeof *slot->log);
+    return slot->log || !vm->logs ? HL_OK : error_errno(err, ENOMEM, "a dirty log");
+}
+
+void kvm_dirty_end(struct hv_vm *vm, uint32_t number)
+{
+    free(vm->slots[number].log);
+    vm->slots[number] = (struct kvm_slot){0, 0, NULL};
 }
 
 /* Asking KVM is a system call that every VM would pay for; the answer stays. */
@@ -56,7 +73,7 @@ hl_status kvm_dirty_map(struct hv_vm *vm, hl_error *err)
 {
     void *ring;
 
-    if (vm->log)
+    if (vm->logs)
         return HL_OK;
     ring = mmap(NULL, RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu,
                 (off_t)KVM_DIRTY_LOG_PAGE_OFFSET * PAGE);
@@ -69,9 +86,12 @@ hl_status kvm_dirty_map(struct hv_vm *vm, hl_error *err)
 
 void kvm_dirty_free(struct hv_vm *vm)
 {
+    uint32_t i;
+
     if (vm->ring)
         munmap(vm->ring, RING_SIZE);
-    free(vm->log);
+    for (i = 0; i <= HV_MAPS_MAX; i++)
+        kvm_dirty_end(vm, i);
 }
 
 /* KVM writes an entry before it sets its flag; we read it after. */
@@ -83,39 +103,63 @@ HL__HOT static void read_ring(struct hv_vm *vm, hv_page_fn page, void *ctx)
         entry = &vm->ring[vm->ring_at % RING_ENTRIES];
         if (!(__atomic_load_n(&entry->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY))
             return;
-        page(ctx, entry->offset);
+        page(ctx, vm->slots[entry->slot & 0xffff].first + entry->offset);
         __atomic_store_n(&entry->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
     }
 }
 
-static hl_status read_log(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err)
+static hl_status read_log(struct hv_vm *vm, uint32_t number, hv_page_fn page, void *ctx,
+                          hl_error *err)
 {
-    struct kvm_dirty_log log = {.dirty_bitmap = vm->log};
+    const struct kvm_slot *slot = &vm->slots[number];
+    struct kvm_dirty_log log = {.slot = number, .dirty_bitmap = slot->log};
     uint64_t i, rest;
 
     if (ioctl(vm->vm, KVM_GET_DIRTY_LOG, &log))
         return kvm_fail(err, "KVM_GET_DIRTY_LOG");
-    for (i = 0; i <= vm->memory_size / PAGE / 64; i++)
-        for (rest = vm->log[i]; rest; rest &= rest - 1)
-            page(ctx, i * 64 + (uint64_t)__builtin_ctzll(rest));
+    for (i = 0; i <= slot->pages / 64; i++)
+        for (rest = slot->log[i]; rest; rest &= rest - 1)
+            page(ctx, slot->first + i * 64 + (uint64_t)__builtin_ctzll(rest));
     return HL_OK;
+}
+
+static hl_status read_logs(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err)
+{
+    hl_status status = HL_OK;
+    uint32_t i;
+
+    for (i = 0; !status && i <= HV_MAPS_MAX; i++)
+        if (vm->slots[i].pages)
+            status = read_log(vm, i, page, ctx, err);
+    return status;
 }
 
 HL__HOT hl_status kvm_dirty(struct hv_vm *vm, hv_page_fn page, void *ctx, hl_error *err)
 {
-    if (vm->log)
-        return read_log(vm, page, ctx, err);
+    if (vm->logs)
+        return read_logs(vm, page, ctx, err);
     read_ring(vm, page, ctx);
+    return HL_OK;
+}
+
+static hl_status clear_logs(struct hv_vm *vm, hl_error *err)
+{
+    struct kvm_clear_dirty_log all;
+    uint32_t i;
+
+    for (i = 0; i <= HV_MAPS_MAX; i++) {
+        all = (struct kvm_clear_dirty_log){
+            .slot = i, .num_pages = (uint32_t)vm->slots[i].pages, .dirty_bitmap = vm->slots[i].log};
+        if (all.num_pages && ioctl(vm->vm, KVM_CLEAR_DIRTY_LOG, &all))
+            return kvm_fail(err, "KVM_CLEAR_DIRTY_LOG");
+    }
     return HL_OK;
 }
 
 hl_status kvm_forget(struct hv_vm *vm, hl_error *err)
 {
-    struct kvm_clear_dirty_log all = {.num_pages = (uint32_t)(vm->memory_size / PAGE),
-                                      .dirty_bitmap = vm->log};
-
-    if (vm->ring)
-        return ioctl(vm->vm, KVM_RESET_DIRTY_RINGS, 0) < 0 ? kvm_fail(err, "KVM_RESET_DIRTY_RINGS")
-                                                           : HL_OK;
-    return ioctl(vm->vm, KVM_CLEAR_DIRTY_LOG, &all) ? kvm_fail(err, "KVM_CLEAR_DIRTY_LOG") : HL_OK;
+    if (vm->logs)
+        return clear_logs(vm, err);
+    return ioctl(vm->vm, KVM_RESET_DIRTY_RINGS, 0) < 0 ? kvm_fail(err, "KVM_RESET_DIRTY_RINGS")
+                                                       : HL_OK;
 }

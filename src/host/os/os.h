@@ -10,6 +10,8 @@
  * os_reserve         mmap PROT_NONE                     VirtualAlloc2 placeholder
  * os_commit          mprotect                          MapViewOfFile3 of a fresh section
  * os_view            mmap MAP_FIXED|MAP_PRIVATE memfd   MapViewOfFile3 PAGE_WRITECOPY
+ * os_view_file       mmap MAP_FIXED|MAP_PRIVATE         MapViewOfFile3 of its section
+ * os_peek, os_poke   process_vm_readv, _writev          Read/WriteProcessMemory
  * os_clear           mmap MAP_FIXED anonymous          (MapViewOfFile3 anew)
  * os_discard         madvise DONTNEED, _LOCKED         (MapViewOfFile3 anew)
  * os_share_map       mmap PROT_READ                    MapViewOfFile PAGE_READONLY
@@ -33,6 +35,13 @@
  * os_print           write(1)                           WriteFile(STD_OUTPUT_HANDLE)
  * Any thread may call any of them. What returns hl_status fills err. */
 
+/* A regular file for reading. Its size is what it was when it was opened. */
+typedef struct os_file {
+    intptr_t handle; /* -1: none */
+    uint64_t size;   /* bytes */
+} os_file;
+#define OS_FILE_NONE ((os_file){-1, 0})
+
 /* Memory that several mappings share; it cannot shrink, and once sealed its
  * contents do not change. */
 typedef struct os_share {
@@ -49,6 +58,8 @@ hl_status os_share_write(const os_share *share, const void *from, size_t size, u
                          hl_error *err);
 hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err);
 void os_share_close(os_share *share);
+/* A sealed one as a file, which may outlive it. */
+hl_status os_share_file(os_file *out, const os_share *share, hl_error *err);
 /* All of it, readable only, until os_unmap. */
 hl_status os_share_map(const uint8_t **out, const os_share *share, hl_error *err);
 void os_unmap(const uint8_t *bytes, uint64_t size);
@@ -61,6 +72,13 @@ void os_release(uint8_t *base, uint64_t size);
 hl_status os_commit(uint8_t *at, uint64_t size, hl_error *err);
 hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t size,
                   hl_error *err);
+/* A private view of a file, writable or not, whose end need not be at a page.
+ * What it shows may change, and end, with the file: touched by os_peek and
+ * os_poke alone, which then fail with E_SYSTEM. */
+hl_status os_view_file(uint8_t *at, const os_file *file, uint64_t offset, uint64_t size,
+                       bool writable, hl_error *err);
+hl_status os_peek(void *to, const uint8_t *from, size_t size, hl_error *err);
+hl_status os_poke(uint8_t *to, const void *from, size_t size, hl_error *err);
 /* Takes a view away: zero memory again. */
 hl_status os_clear(uint8_t *at, uint64_t size, hl_error *err);
 /* Gives memory back: zero again, or what the view shows; locked memory, too. */
@@ -73,12 +91,6 @@ void os_harden(uint8_t *at, uint64_t size);
 void *os_page_wiped_on_fork(void);
 void os_page_free(void *page);
 
-/* A regular file for reading. Its size is what it was when it was opened. */
-typedef struct os_file {
-    intptr_t handle;
-    uint64_t size; /* bytes */
-} os_file;
-#define OS_FILE_NONE ((os_file){-1, 0})
 hl_status os_file_open(os_file *out, const char *path, hl_error *err); /* err names the path */
 /* All of [at, at + size); E_IMAGE if the file ends before. err does not name it. */
 hl_status os_file_read_at(const os_file *file, void *to, size_t size, uint64_t at, hl_error *err);

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -113,6 +114,14 @@ hl_status os_share_map(const uint8_t **out, const os_share *share, hl_error *err
     return HL_OK;
 }
 
+hl_status os_share_file(os_file *out, const os_share *share, hl_error *err)
+{
+    const int fd = fcntl((int)share->handle, F_DUPFD_CLOEXEC, 0);
+
+    *out = (os_file){fd, share->size};
+    return fd < 0 ? error_errno(err, errno, "another descriptor of a memfd") : HL_OK;
+}
+
 void os_unmap(const uint8_t *bytes, uint64_t size)
 {
     if (bytes)
@@ -151,6 +160,39 @@ hl_status os_view(uint8_t *at, const os_share *share, uint64_t offset, uint64_t 
              (int)share->handle, (off_t)offset) == MAP_FAILED)
         return error_errno(err, errno, "mapping a guest image");
     return HL_OK;
+}
+
+hl_status os_view_file(uint8_t *at, const os_file *file, uint64_t offset, uint64_t size,
+                       bool writable, hl_error *err)
+{
+    if (mmap(at, size, PROT_READ | (writable ? PROT_WRITE : 0),
+             MAP_FIXED | MAP_PRIVATE | MAP_NORESERVE, (int)file->handle,
+             (off_t)offset) == MAP_FAILED)
+        return error_errno(err, errno, "mapping a file");
+    os_harden(at, size);
+    return HL_OK;
+}
+
+/* The kernel says EFAULT where an access of our own would raise SIGBUS. */
+static hl_status moved(ssize_t n, size_t size, hl_error *err)
+{
+    if (n == (ssize_t)size)
+        return HL_OK;
+    return error_errno(err, n < 0 ? errno : EFAULT, "memory of a mapped file");
+}
+
+hl_status os_peek(void *to, const uint8_t *from, size_t size, hl_error *err)
+{
+    struct iovec here = {to, size}, there = {(void *)(uintptr_t)from, size};
+
+    return moved(process_vm_readv(getpid(), &here, 1, &there, 1, 0), size, err);
+}
+
+hl_status os_poke(uint8_t *to, const void *from, size_t size, hl_error *err)
+{
+    struct iovec here = {(void *)(uintptr_t)from, size}, there = {to, size};
+
+    return moved(process_vm_writev(getpid(), &here, 1, &there, 1, 0), size, err);
 }
 
 hl_status os_clear(uint8_t *at, uint64_t size, hl_error *err)

@@ -156,6 +156,15 @@ static uint64_t *slot(uint64_t *table, uint64_t address, int shift)
     return &table[address >> shift & 511];
 }
 
+/* The table of 2 MiB pages for an address; NULL when the area is full. */
+static uint64_t *directory(struct system_tables *tables, uint64_t address)
+{
+    uint64_t *table = (uint64_t *)(void *)(tables->system + SYSTEM_CR3);
+
+    table = descend(tables, slot(table, address, 39));
+    return table ? descend(tables, slot(table, address, 30)) : NULL;
+}
+
 static bool map(struct system_tables *tables, uint64_t address, uint64_t gpa, uint64_t size,
                 uint64_t flags)
 {
@@ -163,10 +172,7 @@ static bool map(struct system_tables *tables, uint64_t address, uint64_t gpa, ui
 
     flags |= PTE_PRESENT | PTE_ACCESSED | (flags & PTE_WRITE ? PTE_DIRTY : 0);
     for (; size; address += step, gpa += step, size -= step) {
-        table = (uint64_t *)(void *)(tables->system + SYSTEM_CR3);
-        table = descend(tables, slot(table, address, 39));
-        if (table)
-            table = descend(tables, slot(table, address, 30));
+        table = directory(tables, address);
         if (!table)
             return false;
         step = LARGE_PAGE;
@@ -183,11 +189,15 @@ static bool map(struct system_tables *tables, uint64_t address, uint64_t gpa, ui
     return true;
 }
 
+static uint64_t user_flags(uint32_t access)
+{
+    return PTE_USER | (access & HL_WRITE ? PTE_WRITE : 0) | (access & HL_EXECUTE ? 0 : PTE_NX);
+}
+
 bool system_map(struct system_tables *tables, uint64_t address, uint64_t gpa, uint64_t size,
                 uint32_t access)
 {
-    return map(tables, address, gpa, size,
-               PTE_USER | (access & HL_WRITE ? PTE_WRITE : 0) | (access & HL_EXECUTE ? 0 : PTE_NX));
+    return map(tables, address, gpa, size, user_flags(access));
 }
 
 bool system_map_supervisor(struct system_tables *tables)
@@ -195,4 +205,64 @@ bool system_map_supervisor(struct system_tables *tables)
     return map(tables, SYSTEM_GDT, 0, 2 * HL_PAGE, PTE_WRITE | PTE_NX) &&
            map(tables, SYSTEM_VECTORS, SYSTEM_VECTORS - HL_WINDOW, HL_PAGE, 0) &&
            map(tables, SYSTEM_STACK, SYSTEM_STACK - HL_WINDOW, HL_PAGE, PTE_WRITE | PTE_NX);
+}
+
+/* ---- Changes in a VM's tables ------------------------------------------------------ */
+
+bool system_prepare(struct system_tables *tables, uint64_t address, uint64_t size)
+{
+    const uint64_t reach = 1ull << 30; /* of one directory */
+    uint64_t at;
+
+    for (at = address & ~(reach - 1); at < address + size; at += reach)
+        if (!directory(tables, at))
+            return false;
+    return true;
+}
+
+uint64_t system_tails(const struct system_tables *tables, uint32_t count)
+{
+    const uint64_t gpa = SYSTEM_CR3 + (uint64_t)tables->used * HL_PAGE;
+
+    return gpa + (uint64_t)count * HL_PAGE <= HL_GATE - HL_WINDOW ? gpa : 0;
+}
+
+/* The entry of a directory, found by the template's tables: a guest that broke
+ * the wall may have written its own. */
+static uint64_t *large_entry(uint8_t *system, const uint8_t *template, uint64_t address)
+{
+    uint64_t gpa = SYSTEM_CR3;
+    int shift;
+
+    for (shift = 39; shift > 21; shift -= 9) {
+        memcpy(&gpa, template + gpa + (address >> shift & 511) * sizeof gpa, sizeof gpa);
+        gpa &= PTE_ADDRESS;
+    }
+    return slot((uint64_t *)(void *)(system + gpa), address, 21);
+}
+
+void system_link(uint8_t *system, const uint8_t *template, uint64_t address, uint64_t size,
+                 uint32_t access, uint64_t tail)
+{
+    const uint64_t flags = user_flags(access) | PTE_PRESENT | PTE_ACCESSED |
+                           (access & HL_WRITE ? PTE_DIRTY : 0);
+    uint64_t *table = (uint64_t *)(void *)(system + tail);
+    uint32_t i;
+
+    for (; size >= LARGE_PAGE; address += LARGE_PAGE, size -= LARGE_PAGE)
+        *large_entry(system, template, address) = (address - HL_WINDOW) | flags | PTE_LARGE;
+    if (!size)
+        return;
+    for (i = 0; i < 512; i++)
+        table[i] = i < size / HL_PAGE ? (address - HL_WINDOW + i * HL_PAGE) | flags : 0;
+    *large_entry(system, template, address) = tail | PTE_PRESENT | PTE_WRITE | PTE_USER |
+                                              PTE_ACCESSED;
+}
+
+void system_unlink(uint8_t *system, const uint8_t *template, uint64_t address, uint64_t size)
+{
+    const uint64_t end = address + size;
+
+    for (; address < end; address += LARGE_PAGE)
+        *large_entry(system, template, address) = 0;
 }

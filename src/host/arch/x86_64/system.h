@@ -57,4 +57,17 @@ void system_tables_init(struct system_tables *tables, uint8_t *system);
 bool system_map(struct system_tables *tables, uint64_t address, uint64_t gpa, uint64_t size,
                 uint32_t access);
 bool system_map_supervisor(struct system_tables *tables);
+/* Makes the tables for 2 MiB pages of a range; the range stays unmapped. */
+bool system_prepare(struct system_tables *tables, uint64_t address, uint64_t size);
+
+/* Guest-physical: `count` pages behind all tables, for system_link; 0: no room. */
+uint64_t system_tails(const struct system_tables *tables, uint32_t count);
+
+/* In the tables of a VM, made from `template`: maps a prepared range to the
+ * guest-physical addresses less HL_WINDOW with HL_READ, HL_WRITE. It begins at a
+ * 2 MiB boundary; nothing is mapped there. `tail`, one of the pages above that
+ * nothing else uses, becomes the table of its last, incomplete 2 MiB. */
+void system_link(uint8_t *system, const uint8_t *template, uint64_t address, uint64_t size,
+                 uint32_t access, uint64_t tail);
+void system_unlink(uint8_t *system, const uint8_t *template, uint64_t address, uint64_t size);
 #endif
