@@ -120,6 +120,32 @@ TEST(mapping_that_cannot_be_taken_away)
     hl_sandbox_destroy(box);
 }
 
+/* An idle VM has what its content has: no buffer, nothing mapped since. */
+TEST(mapping_in_an_idle_vm)
+{
+    static _Alignas(4096) uint8_t data[HL_PAGE];
+    const hl_mapping buffer = {.struct_size = sizeof buffer, .data = data, .size = HL_PAGE};
+    struct fake_program program = {.map = HL_OK};
+    hl_sandbox *box = box_of(&program);
+    const struct fake_guest *guest = fake_of(box);
+    hl_snapshot *snapshot;
+    uint64_t address;
+
+    hl_cache_limit(1);
+    address = map(box, make_file(), true);
+    CHECK_INT(hl_snapshot_take(&snapshot, box, NULL), HL_OK);
+    CHECK_INT(hl_sandbox_map(&address, box, &buffer, NULL), HL_OK);
+    CHECK(guest->maps[1].memory == data);
+    map(box, make_file(), false);
+    hl_sandbox_destroy(box);
+    CHECK_INT(fake_alive(), 1);
+    CHECK_INT(guest->maps[0].size, 3 * HL_PAGE);
+    CHECK(!guest->maps[1].size && !guest->maps[2].size);
+    hl_snapshot_release(snapshot);
+    hl_cache_trim(0);
+    CHECK_INT(fake_alive(), 0);
+}
+
 TEST(mapping_where_the_hypervisor_cannot)
 {
     struct fake_program program = {.exports = exports, .export_count = 1};

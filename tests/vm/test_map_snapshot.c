@@ -103,6 +103,29 @@ TEST(map_is_saved_and_loaded)
 
 /* ---- Mappings that come and go ------------------------- */
 
+/* What is mapped is no reason to give a VM up that faulted. */
+TEST(map_heals_in_the_same_machine)
+{
+    hl_sandbox *box = map_box(NULL);
+    hl_cache_stats stats;
+    hl_snapshot *mapped;
+    struct map_file file;
+    uint64_t at;
+
+    map_file_make(&file, PAGE);
+    at = map_in(box, map_file(&file, true));
+    mapped = map_take(box);
+    map_poke(box, at, 1);
+    map_peek_faults(box, at + PAGE);
+    map_restore(box, mapped);
+    CHECK_INT(map_sum(box, at, PAGE), map_sum_of(file.bytes, PAGE));
+    hl_cache_get_stats(&stats);
+    CHECK_INT(stats.misses, 1);
+    hl_snapshot_release(mapped);
+    hl_sandbox_destroy(box);
+    map_file_drop(&file);
+}
+
 /* Another file at the same address, with other permissions: what the processor
  * remembers of the one before must be gone. */
 TEST(map_changes_reach_the_processor)
