@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshot files as an application sees them: saved here, started elsewhere. */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "held.h"
 #include "vm.h"
 
 /* ---- Files ---------------------------------------------------------------------- */
@@ -19,19 +19,6 @@ static const char *file_path(const char *name)
 
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
-}
-
-/* Entries of a folder. */
-static int entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    int n = 0;
-
-    CHECK(dir);
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n - 2;
 }
 
 static void make_folder(void)
@@ -48,7 +35,7 @@ static void make_folder(void)
 static void remove_folder(void)
 {
     unlink(file_path("file"));
-    CHECK_INT(entries(folder), 0);
+    CHECK_INT(held_entries(folder), 0);
     CHECK_INT(rmdir(folder), 0);
 }
 
@@ -125,7 +112,7 @@ static void elsewhere(void (*body)(void))
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status))
         FAIL("the process that saves ended with %#x", status);
-    CHECK_INT(entries(folder), 1);
+    CHECK_INT(held_entries(folder), 1);
 }
 
 /* ---- One that goes on where it was --------------------------------------------------- */
@@ -521,11 +508,11 @@ TEST(snapfile_leaves_nothing_behind)
     load_and_run();
     hl_cache_trim(0);
     CHECK_INT(mappings(), 0);
-    files = entries("/proc/self/fd");
+    files = held_entries("/proc/self/fd");
     for (round = 0; round < 100; round++)
         load_and_run();
     hl_cache_trim(0);
-    CHECK_INT(entries("/proc/self/fd"), files);
+    CHECK_INT(held_entries("/proc/self/fd"), files);
     CHECK_INT(mappings(), 0);
     remove_folder();
 }
