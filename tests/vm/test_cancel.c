@@ -258,44 +258,87 @@ static void *storm_thread(void *arg)
 
 /* Every stop that says true ends one call as cancelled, and nothing else ends
  * one: as many of these as of those. */
+static void storm_begin(pthread_t *thread)
+{
+    CHECK_INT(hl_interrupt_create(&storm.stop, NULL), HL_OK);
+    CHECK_INT(pthread_create(thread, NULL, storm_thread, NULL), 0);
+}
+
+/* A call that may be cancelled: was it? */
+static bool storm_call(hl_sandbox *box, int round)
+{
+    const hl_value spins[] = {hl_u64((uint64_t)(round % 7) * 100)};
+    hl_status status;
+
+    atomic_store(&storm.round, round);
+    status = hl_sandbox_call(NULL, box, "SpinFor", spins, 1, NULL);
+    if (status)
+        CHECK_INT(status, HL_E_CANCELLED);
+    return status != HL_OK;
+}
+
+static void storm_end(pthread_t thread, int cancelled)
+{
+    atomic_store(&storm.round, -1);
+    pthread_join(thread, NULL);
+    CHECK(cancelled > 0);
+    CHECK_INT(atomic_load(&storm.stops), cancelled);
+    hl_interrupt_release(storm.stop);
+}
+
 TEST_SLOW(cancel_storm)
 {
     const int rounds = test_full() ? 100000 : 10000;
     hl_guest *guest = vm_guest("simple");
     hl_config config = {.struct_size = sizeof config};
     hl_sandbox *box = NULL;
-    hl_value spins[] = {hl_u64(0)};
     int round, cancelled = 0;
-    hl_status status;
     hl_error err;
     pthread_t thread;
 
-    CHECK_INT(hl_interrupt_create(&storm.stop, &err), HL_OK);
+    storm_begin(&thread);
     config.interrupt = storm.stop;
-    pthread_create(&thread, NULL, storm_thread, NULL);
     for (round = 1; round <= rounds; round++) {
         /* A late stop may hit the create that follows. */
         while (!box && hl_sandbox_create(&box, guest, NULL, &config, &err) == HL_E_CANCELLED)
             cancelled++;
         if (!box)
             FAIL("create: %s", err.text);
-        spins[0] = hl_u64((uint64_t)(round % 7) * 100);
-        atomic_store(&storm.round, round);
-        status = hl_sandbox_call(NULL, box, "SpinFor", spins, 1, &err);
-        if (status == HL_OK)
+        if (!storm_call(box, round))
             continue;
-        CHECK_INT(status, HL_E_CANCELLED);
         cancelled++;
         hl_sandbox_destroy(box);
         box = NULL;
     }
-    atomic_store(&storm.round, -1);
-    pthread_join(thread, NULL);
-    CHECK(cancelled > 0);
-    CHECK_INT(atomic_load(&storm.stops), cancelled);
+    storm_end(thread, cancelled);
     if (box)
         CHECK_INT(vm_call(box, "Count", NONE).as.i32, 1);
     hl_sandbox_destroy(box);
-    hl_interrupt_release(storm.stop);
     hl_guest_release(guest);
+}
+
+/* A restore is no call: what a late stop finds there, it does not hit. */
+TEST_LIMIT(cancel_storm_of_restores, 3600)
+{
+    const int wanted = test_full() ? 100000 : 5000;
+    hl_config config = {.struct_size = sizeof config};
+    hl_sandbox *box;
+    hl_snapshot *start;
+    pthread_t thread;
+    int round, cancelled = 0;
+    hl_error err;
+
+    storm_begin(&thread);
+    config.interrupt = storm.stop;
+    box = vm_box("simple", NULL, &config);
+    CHECK_INT(hl_snapshot_take(&start, box, &err), HL_OK);
+    for (round = 1; cancelled < wanted; round++) {
+        cancelled += storm_call(box, round);
+        if (hl_sandbox_restore(box, start, &err))
+            FAIL("restore: %s", err.text);
+    }
+    storm_end(thread, cancelled);
+    CHECK_INT(vm_call(box, "Count", NONE).as.i32, 1);
+    hl_snapshot_release(start);
+    hl_sandbox_destroy(box);
 }
