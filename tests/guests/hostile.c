@@ -22,6 +22,12 @@ ATTACK(OutsGate, "mov %%rsp, %%rsi; mov $0x80, %%edx; mov $4, %%ecx; rep outsb")
 ATTACK(OutsGateOnce, "mov %%rsp, %%rsi; mov $0x80, %%edx; outsb")
 ATTACK(OutReport, "mov $1, %%al; out %%al, $0x81")
 ATTACK(OutReport16, "out %%ax, $0x81")
+HL_FUNCTION(void, InsAt, (u64, address))
+{
+    uint64_t times = 4;
+
+    __asm__ volatile("rep insb" : "+D"(address), "+c"(times) : "d"(0x80) : "memory");
+}
 HL_FUNCTION(void, OutPort, (u32, port)) { __asm__ volatile("outb %b0, %w1" : : "a"(0), "d"(port)); }
 HL_FUNCTION(void, InPort, (u32, port))
 {
