@@ -31,8 +31,9 @@ extern "C" {
  * deadline), one claimed signal (see hl_config.interrupt_signal), idle VMs (see
  * hl_cache_limit), pages of snapshots, some random bytes not given out yet, and
  * what the hypervisor said the processor can do.
- * A process forked off while sandboxes exist must not use them; its guests, host
- * tables and snapshots are copies of its own. */
+ * A process forked off while sandboxes exist cannot use them: its calls of them
+ * end in E_STATE, a destroy does nothing. Its guests, host tables and snapshots
+ * are copies of its own. */
 typedef struct hl_guest hl_guest;
 typedef struct hl_host hl_host;
 typedef struct hl_sandbox hl_sandbox;

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "fault.h"
 #include "hostcall.h"
+#include "process.h"
 #include "../shared/hot.h"
 
 /* ---- Entering the guest ------------------------------------------------------ */
@@ -263,6 +264,8 @@ HL__HOT static hl_status claim(hl_sandbox *box, const char *name, hl_error *err)
 {
     int ready = HL_READY;
 
+    if (box->process != process_id())
+        return sandbox_inherited(name, err);
     if (atomic_compare_exchange_strong(&box->state, &ready, HL_RUNNING))
         return HL_OK;
     if (ready == HL_POISONED || ready == HL_DEAD)

@@ -6,6 +6,7 @@
 
 #include "../shared/utf8.h"
 #include "error.h"
+#include "process.h"
 
 static const uint8_t types_text2[] = {HL_STR, HL_STR};
 
@@ -166,6 +167,8 @@ static hl_status answer_call(struct hl_call *call, hl_status result, const hl_va
 /* May the guest resume after the application's code ran? */
 static hl_status still_alive(hl_sandbox *box, const char *kind, const char *name, hl_error *err)
 {
+    if (box->process != process_id()) /* it forked, and this is the child */
+        return sandbox_inherited(name, err);
     if (atomic_load_explicit(&box->state, memory_order_relaxed) == HL_POISONED) {
         if (err)
             *err = box->death;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "error.h"
+#include "process.h"
 #include "../shared/hot.h"
 
 #define PHASE(word) ((enum phase)((word) & ((1u << PHASE_BITS) - 1)))
@@ -48,6 +49,7 @@ bool interrupt_claim(hl_interrupt *stop, const struct hv_ops *hv)
     if (atomic_exchange(&stop->claimed, true))
         return false;
     stop->hv = hv;
+    atomic_store(&stop->process, process_id());
     atomic_store(&stop->vm, NULL);
     return true;
 }
@@ -102,7 +104,7 @@ HL__HOT hl_status interrupt_end(hl_interrupt *stop)
         os_wait(&stop->settled, settled, UINT64_MAX);
     }
     vm = atomic_load(&stop->vm);
-    if (vm)
+    if (vm && atomic_load(&stop->process) == process_id())
         stop->hv->settle(vm);
     atomic_store(&stop->word, WITH(word, IDLE));
     return PHASE(word) == CANCELLED ? HL_E_CANCELLED : HL_E_DEADLINE;
@@ -130,5 +132,6 @@ bool interrupt_try(hl_interrupt *stop, uint64_t seen, enum phase reason)
 
 bool hl_interrupt_stop(const hl_interrupt *stop)
 {
-    return stop && interrupt_try(shared(stop), atomic_load(&shared(stop)->word), CANCELLED);
+    return stop && atomic_load(&shared(stop)->process) == process_id() &&
+           interrupt_try(shared(stop), atomic_load(&shared(stop)->word), CANCELLED);
 }

@@ -17,6 +17,7 @@ enum phase { IDLE, RUNNING, CANCELLING, EXPIRING, CANCELLED, EXPIRED, PHASE_BITS
 struct hl_interrupt {
     atomic_uint references;
     atomic_bool claimed;      /* serves a sandbox */
+    _Atomic uint32_t process; /* process_id() of who claimed it */
     _Atomic uint64_t word;    /* calls << PHASE_BITS | phase */
     _Atomic uint32_t settled; /* counts finished stops; waited on */
     const struct hv_ops *hv;

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "entropy.h"
 #include "error.h"
+#include "process.h"
 #include "snapshot.h"
 #include "../shared/hot.h"
 
@@ -215,6 +216,7 @@ static hl_sandbox *make(const struct hv_ops *hv, const hl_guest *guest, const st
     if (!box)
         return NULL;
     hl_guest_retain(guest);
+    box->process = process_id();
     box->guest = guest;
     box->shape = shape;
     box->kind = (struct vm_kind){.hv = hv, .shape = shape, .avx = avx};
@@ -351,6 +353,8 @@ void sandbox_free(hl_sandbox *box)
 {
     uint32_t i;
 
+    if (box->process != process_id())
+        return; /* what a forked child has of it names memory that it has not */
     deadline_remove(&box->deadline);
     if (box->stop)
         interrupt_disclaim(box->stop);
@@ -392,6 +396,8 @@ HL__HOT hl_status sandbox_claim(hl_sandbox *box, const char *what, bool heal, in
                                 hl_error *err)
 {
     *before = HL_READY;
+    if (box->process != process_id())
+        return sandbox_inherited(what, err);
     if (atomic_compare_exchange_strong(&box->state, before, HL_RUNNING))
         return HL_OK;
     if (*before == HL_RUNNING)
@@ -411,6 +417,12 @@ hl_status sandbox_die(hl_sandbox *box, const hl_error *why)
     box->death = *why;
     atomic_store(&box->state, HL_DEAD);
     return why->status;
+}
+
+hl_status sandbox_inherited(const char *what, hl_error *err)
+{
+    return error_set(err, HL_E_STATE, "%s: the sandbox belongs to the process that forked this one",
+                     what);
 }
 
 hl_status sandbox_ended(const hl_sandbox *box, int state, const char *what, hl_error *err)
@@ -492,6 +504,8 @@ hl_status hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us, hl_error *err)
 
     if (!box)
         return error_set(err, HL_E_INVALID, "hl_sandbox_set_deadline: box is NULL");
+    if (box->process != process_id())
+        return sandbox_inherited("hl_sandbox_set_deadline", err);
     status = deadline_set(&box->deadline, us, err);
     return status ? status : error_none(err);
 }

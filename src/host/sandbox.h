@@ -37,6 +37,7 @@ struct hl_sandbox {
     struct vm *vm;
     struct vm_kind kind; /* of vm */
     uint64_t lineage;    /* of its code and data, from a create on */
+    uint32_t process;    /* process_id() of who made it */
     bool no_reuse;       /* its VM comes from nobody and goes to nobody */
     const hl_guest *guest;
     const hl_host *host;
@@ -98,6 +99,8 @@ hl_status sandbox_die(hl_sandbox *box, const hl_error *why);
 /* Takes a sandbox that rests, for something that is no call; `heal`: POISONED
  * ones, too. *before: its state, to be stored again. E_STATE. */
 hl_status sandbox_claim(hl_sandbox *box, const char *what, bool heal, int *before, hl_error *err);
+/* E_STATE: what a forked child cannot do with a sandbox of its parent. */
+hl_status sandbox_inherited(const char *what, hl_error *err);
 /* E_STATE: what cannot be done in the state POISONED or DEAD, and why it is that. */
 hl_status sandbox_ended(const hl_sandbox *box, int state, const char *what, hl_error *err);
 

@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "config.h"
 #include "error.h"
+#include "process.h"
 #include "../shared/hot.h"
 
 /* ---- Counting ------------------------------------------------------------------ */
