@@ -7,7 +7,6 @@
 #include "cache.h"
 #include "config.h"
 #include "error.h"
-#include "process.h"
 #include "../shared/hot.h"
 
 /* ---- Counting ------------------------------------------------------------------ */

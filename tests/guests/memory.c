@@ -117,6 +117,17 @@ HL_FUNCTION(u64, Sum, (u64, address, u64, size))
     for (; size; size -= sizeof *at)
         sum = (sum << 1 | sum >> 63) ^ *at++;
     return sum;
+/* Every page that it may write: heap, data and most of the stack. */
+HL_FUNCTION(void, WriteAll, (u32, value))
+{
+    uint8_t *to = (uint8_t *)(uintptr_t)boot()->heap, *const end = to + boot()->heap_size;
+    uint32_t i;
+
+    for (; to < end; to += HL_PAGE)
+        *(volatile uint32_t *)(void *)to = value;
+    for (i = 0; i < DATA_PAGES; i++)
+        initialised[i * HL_PAGE] = zeroed[i * HL_PAGE] = (uint8_t)value;
+    deep((uint32_t)(boot()->stack_size / HL_PAGE) - 4);
 }
 
 /* Registers that a park keeps and that no call of ours touches. */
@@ -145,6 +156,15 @@ HL_FUNCTION(bytes, Random, (u32, size))
 
     hl_random((void *)(uintptr_t)out.data, size);
     return out;
+}
+
+/* What functions with a canary compare it with. */
+HL_FUNCTION(u64, Cookie, ())
+{
+    uint64_t cookie;
+
+    __asm__ volatile("mov %%fs:0x28, %0" : "=r"(cookie));
+    return cookie;
 }
 
 /* ---- Functions added at run time: one for each byte of the init data ------------ */

@@ -25,7 +25,7 @@ static bool get_msr(uint64_t *value, const struct hv_vm *vm, uint32_t index)
     return true;
 }
 
-static bool set_msr(const struct hv_vm *vm, uint32_t index, uint64_t value)
+bool supervisor_set_msr(const struct hv_vm *vm, uint32_t index, uint64_t value)
 {
     struct one_msr one = {.count = 1, .entry = {.index = index, .data = value}};
 
@@ -88,7 +88,8 @@ static bool change_msr(const struct hv_vm *vm, const struct kvm_msr_entry *msr)
     uint32_t i;
 
     for (i = 0; i < sizeof values / sizeof *values; i++)
-        if (set_msr(vm, msr->index, values[i]) && get_msr(&now, vm, msr->index) && now != msr->data)
+        if (supervisor_set_msr(vm, msr->index, values[i]) && get_msr(&now, vm, msr->index) &&
+            now != msr->data)
             return true;
     return false;
 }

@@ -23,6 +23,9 @@ void supervisor_read(struct supervisor *out, const struct hv_vm *vm);
  * something else than it is, is. Returns how many MSRs that were. */
 uint32_t supervisor_fill(const struct hv_vm *vm);
 
+/* false: KVM refuses. */
+bool supervisor_set_msr(const struct hv_vm *vm, uint32_t index, uint64_t value);
+
 /* Fails the test, naming the first difference. */
 void supervisor_check(const struct supervisor *found, const struct supervisor *wanted);
 #endif

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* VMs that go through the cache: what they hold then, and who may have them. */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
 #include "../../src/host/pages.h"
 #include "inside.h"
 
@@ -109,6 +114,64 @@ BOTH_TRACKERS(cache_filled_vms_hold_the_snapshot)
     hl_sandbox_destroy(box);
     hl_snapshot_release(snapshot);
     inside_copy_free(&copy);
+}
+
+/* What could not be put in place is nobody's. */
+TEST(cache_keeps_no_vm_that_could_not_be_filled)
+{
+    hl_config none = {.struct_size = sizeof none, .no_reuse = 1};
+    hl_sandbox *box = inside_box(&hv_kvm_log, "memory", &none);
+    struct inside_copy copy;
+    hl_snapshot *snapshot = inside_take(&copy, box);
+    hl_error err;
+
+    hl_sandbox_destroy(box);
+    vm_refuse(SYS_ioctl, 1, (uint32_t)KVM_GET_DIRTY_LOG, EIO);
+    CHECK_INT(hl_cache_fill(snapshot, NULL, NULL, 2, &err), HL_E_SYSTEM);
+    CHECK_HAS(err.text, "KVM_GET_DIRTY_LOG: Input/output error");
+    CHECK_INT(stats().idle, 0);
+    CHECK_INT(stats().discarded, 1);
+    hl_snapshot_release(snapshot);
+    inside_copy_free(&copy);
+}
+
+/* Sandboxes of different guests and sizes by turns, more kinds than the cache
+ * has room for. */
+BOTH_TRACKERS(cache_alternates_guests_and_sizes)
+{
+    static const char *const names[] = {"memory", "simple", "hostile"};
+    static const uint64_t heaps[] = {256 << 10, 2 << 20, 16 << 20};
+    enum { KINDS = 9, ROUNDS = 60 };
+    hl_snapshot *snapshots[KINDS];
+    struct inside_copy copies[KINDS];
+    hl_sandbox *box;
+    int i, kind;
+
+    hl_cache_limit(4);
+    for (kind = 0; kind < KINDS; kind++) {
+        const hl_config config = {
+            .struct_size = sizeof config, .message_size = 1 << 20, .heap_size = heaps[kind % 3]};
+
+        box = inside_box(hv, names[kind / 3], &config);
+        snapshots[kind] = inside_take(&copies[kind], box);
+        hl_sandbox_destroy(box);
+    }
+    for (i = 0; i < ROUNDS; i++) {
+        kind = (i * 7 + i / KINDS) % KINDS;
+        box = inside_clone(snapshots[i % 3 ? kind : 0], NULL, NULL);
+        inside_check(box->vm, &copies[i % 3 ? kind : 0]);
+        if (kind < 3 || i % 3 == 0)
+            vm_call(box, "Write", ARGS(hl_u64(i + 1), hl_u32(i * 20), hl_u32(20), hl_u32(5)));
+        else
+            hl_sandbox_call(NULL, box, kind < 6 ? "ExhaustHeap" : "WreckStack", ARGS(hl_u32(4096)),
+                            NULL);
+        hl_sandbox_destroy(box);
+    }
+    CHECK(stats().hits >= ROUNDS / 3 - 1 && stats().discarded > KINDS);
+    for (kind = 0; kind < KINDS; kind++) {
+        hl_snapshot_release(snapshots[kind]);
+        inside_copy_free(&copies[kind]);
+    }
 }
 
 /* ---- Who may have it ---------------------------------------------------------------- */

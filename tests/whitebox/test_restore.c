@@ -6,6 +6,7 @@
 
 #include "../../src/host/hv/kvm.h"
 #include "inside.h"
+#include "supervisor.h"
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
 static uint64_t random64(void)
@@ -364,6 +365,33 @@ BOTH_TRACKERS(restore_after_an_abandoned_string_input)
     inside_copy_free(&copy);
 }
 
+/* KVM writes into the areas that a supervisor asks for whenever it likes, so
+ * none may be asked for, not even if the wall fell. */
+BOTH_TRACKERS(restore_of_what_kvm_would_write)
+{
+    static const uint32_t areas[] = {0x11,       0x12,       0x4b564d00, 0x4b564d01,
+                                     0x4b564d02, 0x4b564d03, 0x4b564d04, 0x4b564d06};
+    hl_sandbox *box = inside_box(hv, "simple", NULL);
+    const struct hl_area *heap = &box->vm->memory.layout->areas[AREA_HEAP];
+    struct inside_copy copy;
+    hl_snapshot *snapshot = inside_take(&copy, box);
+    uint64_t gpa = layout_gpa(heap->address) + heap->size / 2;
+    size_t i;
+
+    for (i = 0; i < sizeof areas / sizeof *areas; i++, gpa += PAGE)
+        supervisor_set_msr(box->vm->machine, areas[i], gpa | 1);
+    vm_expect(HL_E_FAULT, NULL, box, "Undefined", NONE, NULL);
+    for (i = 0; i < 3; i++) {
+        inside_restore(box, snapshot);
+        usleep(20000);
+        inside_check(box->vm, &copy);
+        vm_call(box, "SpinFor", ARGS(hl_u64(1000000)));
+    }
+    hl_snapshot_release(snapshot);
+    hl_sandbox_destroy(box);
+    inside_copy_free(&copy);
+}
+
 static void *stop_soon(void *stop)
 {
     usleep(20000);
@@ -555,6 +583,37 @@ BOTH_TRACKERS(restore_gives_memory_of_other_snapshots_back)
     hl_sandbox_destroy(box);
     inside_copy_free(&few_copy);
     inside_copy_free(&many_copy);
+}
+
+/* Many sandboxes, each of which writes every page at every call. */
+BOTH_TRACKERS(restore_of_a_crowd_that_writes_everything)
+{
+    enum { CROWD = 1000, KEPT = 1 << 20 };
+    const hl_config config = {
+        .struct_size = sizeof config, .message_size = 65536, .heap_size = 7 << 20};
+    const int count = test_full() ? CROWD : 24;
+    static hl_sandbox *crowd[CROWD];
+    hl_sandbox *box = inside_box(hv, "memory", &config);
+    struct inside_copy copy;
+    hl_snapshot *snapshot = inside_take(&copy, box);
+    int i, round;
+
+    hl_sandbox_destroy(box);
+    for (i = 0; i < count; i++)
+        crowd[i] = inside_clone(snapshot, NULL, NULL);
+    for (round = 0; round < 3; round++)
+        for (i = 0; i < count; i++) {
+            vm_call(crowd[i], "WriteAll", ARGS(hl_u32(round + 1)));
+            inside_restore(crowd[i], snapshot);
+            inside_check(crowd[i]->vm, &copy);
+            if (i % 20 == 0 && inside_resident(crowd[i]->vm) > KEPT) /* looking is slow */
+                FAIL("%llu KiB are resident",
+                     (unsigned long long)inside_resident(crowd[i]->vm) >> 10);
+        }
+    for (i = 0; i < count; i++)
+        hl_sandbox_destroy(crowd[i]);
+    hl_snapshot_release(snapshot);
+    inside_copy_free(&copy);
 }
 
 /* Snapshots that have no page in common. */
