@@ -237,6 +237,82 @@ TEST(snapfile_is_a_regular_file)
     CHECK_INT(hl_snapshot_load(&snapshot, snapfile_folder(), &err), HL_E_IMAGE);
 }
 
+/* A name that leads to it is as good; one that leads nowhere is named. */
+TEST(snapfile_behind_a_symbolic_link)
+{
+    hl_snapshot *snapshot = snapfile_snapshot();
+    char target[400];
+    hl_error err;
+
+    strcpy(target, snapfile_path("a"));
+    save(snapshot, target);
+    hl_snapshot_release(snapshot);
+    CHECK_INT(symlink(target, snapfile_path("link")), 0);
+    hl_snapshot_release(load(snapfile_path("link")));
+    CHECK_INT(unlink(target), 0);
+    CHECK_INT(hl_snapshot_load(&snapshot, snapfile_path("link"), &err), HL_E_SYSTEM);
+    CHECK_HAS(err.text, "/link: No such file or directory");
+}
+
+struct scribbler {
+    char path[400];
+    uint8_t *bytes;
+    size_t size;
+    atomic_bool over;
+};
+
+/* Cuts the file, changes a byte, and puts it right again, over and over. */
+static void *scribble(void *arg)
+{
+    struct scribbler *scribbler = arg;
+    const int fd = open(scribbler->path, O_RDWR);
+    const size_t size = scribbler->size;
+    uint32_t i;
+
+    CHECK(fd >= 0);
+    for (i = 0; !atomic_load(&scribbler->over); i++) {
+        if (i % 4 == 0)
+            CHECK_INT(ftruncate(fd, (off_t)(i * 7919ull % size)), 0);
+        else if (i % 4 == 1)
+            CHECK_INT(pwrite(fd, "x", 1, (off_t)(i * 104729ull % size)), 1);
+        else
+            CHECK_INT(pwrite(fd, scribbler->bytes, size, 0), size);
+    }
+    close(fd);
+    return NULL;
+}
+
+/* It is whole or refused, whatever happens to it meanwhile. */
+TEST(snapfile_changes_while_it_is_loaded)
+{
+    static struct scribbler scribbler;
+    int round, loaded = 0, refused = 0;
+    hl_snapshot *snapshot;
+    pthread_t thread;
+    hl_error err;
+
+    scribbler.bytes = snapfile_bytes(&scribbler.size);
+    strcpy(scribbler.path, snapfile_path("a"));
+    snapshot = snapfile_snapshot();
+    save(snapshot, scribbler.path);
+    hl_snapshot_release(snapshot);
+    CHECK_INT(pthread_create(&thread, NULL, scribble, &scribbler), 0);
+    for (round = 0; round < 100000 && (round < 300 || !loaded || !refused); round++) {
+        if (!snapshot_load_on(&snapshot, &hv_fake, scribbler.path, &err)) {
+            loaded++;
+            hl_snapshot_release(snapshot);
+            continue;
+        }
+        if (err.status != HL_E_IMAGE && err.status != HL_E_ABI && err.status != HL_E_UNSUPPORTED)
+            FAIL("%d, %s", err.status, err.text);
+        refused++;
+    }
+    atomic_store(&scribbler.over, true);
+    pthread_join(thread, NULL);
+    CHECK(loaded && refused);
+    free(scribbler.bytes);
+}
+
 /* ---- Where it cannot be written ---------------------------------------------------------- */
 
 /* Fails, and leaves no file but those that were there. */
@@ -472,6 +548,30 @@ TEST(snapfile_that_cannot_be_synced)
     CHECK_INT(hl_snapshot_save(snapshot, snapfile_path("a"), &err), HL_E_SYSTEM);
     CHECK_HAS(err.text, "/a: syncing: Input/output error");
     CHECK_INT(snapfile_entries(), 0);
+    hl_snapshot_release(snapshot);
+}
+
+/* Neither a new file nor a torn old one. */
+TEST(snapfile_that_cannot_be_written)
+{
+    static const char old[] = "an older one";
+    hl_snapshot *snapshot = snapfile_snapshot();
+    int fd = open(snapfile_path("a"), O_CREAT | O_RDWR, 0600);
+    char found[sizeof old];
+    hl_error err;
+
+    CHECK_INT(write(fd, old, sizeof old), sizeof old);
+    on_call(SYS_pwrite64, -1, SECCOMP_RET_ERRNO | EIO);
+    CHECK_INT(hl_snapshot_save(snapshot, snapfile_path("a"), &err), HL_E_SYSTEM);
+    CHECK_HAS(err.text, "/a: writing: Input/output error");
+    CHECK_INT(hl_snapshot_save(snapshot, snapfile_path("b"), &err), HL_E_SYSTEM);
+    CHECK_HAS(err.text, "/b: writing: Input/output error");
+    CHECK_INT(snapfile_entries(), 1);
+    close(fd);
+    fd = open(snapfile_path("a"), O_RDONLY);
+    CHECK_INT(read(fd, found, sizeof found), sizeof found);
+    CHECK_STR(found, old);
+    close(fd);
     hl_snapshot_release(snapshot);
 }
 

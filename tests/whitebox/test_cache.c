@@ -123,14 +123,21 @@ TEST(cache_keeps_no_vm_that_could_not_be_filled)
     hl_sandbox *box = inside_box(&hv_kvm_log, "memory", &none);
     struct inside_copy copy;
     hl_snapshot *snapshot = inside_take(&copy, box);
+    struct vm *vm = box->vm;
     hl_error err;
 
-    hl_sandbox_destroy(box);
     vm_refuse(SYS_ioctl, 1, (uint32_t)KVM_GET_DIRTY_LOG, EIO);
     CHECK_INT(hl_cache_fill(snapshot, NULL, NULL, 2, &err), HL_E_SYSTEM);
     CHECK_HAS(err.text, "KVM_GET_DIRTY_LOG: Input/output error");
     CHECK_INT(stats().idle, 0);
     CHECK_INT(stats().discarded, 1);
+    CHECK_INT(vm_restore(vm, snapshot->content, &snapshot->park, snapshot->lineage, &err),
+              HL_E_SYSTEM);
+    CHECK(vm->lost);
+    CHECK_INT(vm_restore(vm, snapshot->content, &snapshot->park, snapshot->lineage, &err),
+              HL_E_SYSTEM);
+    CHECK_HAS(err.text, "the virtual machine is lost");
+    hl_sandbox_destroy(box);
     hl_snapshot_release(snapshot);
     inside_copy_free(&copy);
 }
