@@ -12,6 +12,7 @@ struct bench {
     double seconds; /* measured time of each row */
     bool verbose;
     const char *guest; /* path of the bench's guest image */
+    uint64_t param;    /* of the row that runs */
 };
 
 enum target_kind {
@@ -35,6 +36,7 @@ struct bench_row {
     /* Fills op, and floor if the row has one. false: err says why. */
     bool (*run)(const struct bench *bench, struct samples *op, struct samples *floor,
                 hl_error *err);
+    uint64_t param; /* what sets it apart from others with this function */
 };
 
 /* Takes one sample: does the thing once, *value is what it took. false: err says why. */

@@ -337,6 +337,36 @@ bool floor_open(struct floor_kvm *kvm, struct floor_vm *vm, hl_error *err)
     return false;
 }
 
+bool floor_take_exits(const struct bench *bench, unsigned burst, const struct sampler *op,
+                      struct samples *floor, hl_error *err)
+{
+    struct floor_kvm kvm;
+    struct floor_vm vm;
+    const struct sampler exits = {floor_sample_exit, &vm, floor};
+    bool ok;
+
+    if (!floor_open(&kvm, &vm, err))
+        return false;
+    ok = bench_take(bench, burst, op, &exits, err);
+    floor_vm_close(&vm);
+    floor_kvm_close(&kvm);
+    return ok;
+}
+
+bool floor_take_vms(const struct bench *bench, unsigned burst, const struct sampler *op,
+                    sample_fn fn, struct samples *floor, hl_error *err)
+{
+    struct floor_kvm kvm;
+    const struct sampler vms = {fn, &kvm, floor};
+    bool ok;
+
+    if (!floor_kvm_open(&kvm, err))
+        return false;
+    ok = bench_take(bench, burst, op, &vms, err);
+    floor_kvm_close(&kvm);
+    return ok;
+}
+
 bool floor_sample_exit(void *ctx, double *us, hl_error *err)
 {
     struct floor_vm *vm = ctx;

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench.h"
+
 #define FLOOR_STEPS 11 /* of making a VM; one system call each, but for the tables */
 
 struct floor_kvm {
@@ -44,6 +46,13 @@ bool floor_vm_set_spin(struct floor_vm *vm, hl_error *err);
 
 /* Opens KVM and makes one VM; floor_vm_close and floor_kvm_close end it. */
 bool floor_open(struct floor_kvm *kvm, struct floor_vm *vm, hl_error *err);
+
+/* Take samples of op in turns (bench_take) with exits of a bare VM, or with
+ * whole ones, of which fn measures the making or the closing. */
+bool floor_take_exits(const struct bench *bench, unsigned burst, const struct sampler *op,
+                      struct samples *floor, hl_error *err);
+bool floor_take_vms(const struct bench *bench, unsigned burst, const struct sampler *op,
+                    sample_fn fn, struct samples *floor, hl_error *err);
 
 /* Samplers for bench_take. */
 bool floor_sample_exit(void *vm, double *us, hl_error *err);   /* struct floor_vm */

@@ -169,14 +169,15 @@ static bool known_rows(const char *list)
     return true;
 }
 
-static bool measure(struct result *result, const struct bench *bench, const struct bench_row *row)
+static bool measure(struct result *result, struct bench bench, const struct bench_row *row)
 {
     struct samples op = {0}, floor = {0};
     hl_error err = {0};
     bool ok;
 
     fprintf(stderr, "bench: %s ...", row->name);
-    ok = row->run(bench, &op, &floor, &err);
+    bench.param = row->param;
+    ok = row->run(&bench, &op, &floor, &err);
     if (ok)
         fprintf(stderr, " %zu samples\n", op.count);
     else
@@ -197,7 +198,7 @@ static size_t measure_all(struct result results[ROWS], const struct options *opt
             continue;
         if (options->filter && !strstr(all_rows[i]->name, options->filter))
             continue;
-        if (measure(&results[count], &options->bench, all_rows[i]))
+        if (measure(&results[count], options->bench, all_rows[i]))
             count++;
         else
             *failed = true;

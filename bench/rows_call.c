@@ -55,22 +55,12 @@ static bool sample_call(void *ctx, double *us, hl_error *err)
 static bool measure(const struct bench *bench, struct call *call, struct samples *op,
                     struct samples *floor, hl_error *err)
 {
-    struct floor_kvm kvm;
-    struct floor_vm vm;
     const struct sampler calls = {sample_call, call, op};
-    const struct sampler exits = {floor_sample_exit, &vm, floor};
     struct box box;
-    bool ok = false;
+    bool ok = box_open(&box, bench, err) && box_create(&box, err);
 
-    if (!box_open(&box, bench, err))
-        return false;
-    if (!box_create(&box, err) || !floor_open(&kvm, &vm, err))
-        goto out;
     call->sandbox = box.sandbox;
-    ok = bench_take(bench, BURST, &calls, &exits, err);
-    floor_vm_close(&vm);
-    floor_kvm_close(&kvm);
-out:
+    ok = ok && floor_take_exits(bench, BURST, &calls, floor, err);
     box_close(&box);
     return ok;
 }
@@ -124,14 +114,14 @@ static bool run_host(const struct bench *bench, struct samples *op, struct sampl
 }
 
 const struct bench_row row_call = {
-    "call", "us", "floor_exit", {TARGET_RATIO, 1.10}, run_call,
+    "call", "us", "floor_exit", {TARGET_RATIO, 1.10}, run_call, 0,
 };
 const struct bench_row row_call_4k = {
-    "call_4k", "us", "floor_exit", {TARGET_NONE, 0}, run_4k,
+    "call_4k", "us", "floor_exit", {TARGET_NONE, 0}, run_4k, 0,
 };
 const struct bench_row row_call_24k_8k = {
-    "call_24k_8k", "us", "floor_exit", {TARGET_ADDED, 6}, run_24k_8k,
+    "call_24k_8k", "us", "floor_exit", {TARGET_ADDED, 6}, run_24k_8k, 0,
 };
 const struct bench_row row_call_host = {
-    "call_host", "us", "floor_exit", {TARGET_RATIO, 2.15}, run_host,
+    "call_host", "us", "floor_exit", {TARGET_RATIO, 2.15}, run_host, 0,
 };

@@ -74,5 +74,5 @@ stop:
 }
 
 const struct bench_row row_cancel = {
-    "cancel", "us", "floor_kick", {TARGET_P99_RATIO, 1.5}, run_cancel,
+    "cancel", "us", "floor_kick", {TARGET_P99_RATIO, 1.5}, run_cancel, 0,
 };

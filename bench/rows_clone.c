@@ -22,9 +22,11 @@ static bool dirty(hl_sandbox *sandbox, uint32_t pages, uint32_t value, hl_error 
     return hl_sandbox_call(NULL, sandbox, "Dirty", args, 4, err) == HL_OK;
 }
 
-static bool open_clones(struct clones *clones, const struct bench *bench, uint32_t pages,
-                        hl_error *err)
+/* The rows' parameter is the number of pages. */
+static bool open_clones(struct clones *clones, const struct bench *bench, hl_error *err)
 {
+    const uint32_t pages = (uint32_t)bench->param;
+
     *clones = (struct clones){.pages = pages};
     if (!box_open(&clones->box, bench, err))
         return false;
@@ -74,82 +76,56 @@ static bool sample_destroy(void *ctx, double *us, hl_error *err)
     return ok;
 }
 
-static bool against_exit(const struct bench *bench, uint32_t pages, sample_fn fn,
-                         struct samples *op, struct samples *floor, hl_error *err)
+static bool against_exit(const struct bench *bench, sample_fn fn, struct samples *op,
+                         struct samples *floor, hl_error *err)
 {
-    struct sampler exits = {.fn = floor_sample_exit, .out = floor};
     struct clones clones;
-    struct floor_kvm kvm;
-    struct floor_vm vm;
-    bool ok = floor_open(&kvm, &vm, err);
+    const struct sampler samples = {fn, &clones, op};
+    const bool ok = open_clones(&clones, bench, err) &&
+                    floor_take_exits(bench, BURST, &samples, floor, err);
 
-    if (!ok)
-        return false;
-    exits.ctx = &vm;
-    ok = open_clones(&clones, bench, pages, err) &&
-         bench_take(bench, BURST, &(struct sampler){fn, &clones, op}, &exits, err);
     close_clones(&clones);
-    floor_vm_close(&vm);
-    floor_kvm_close(&kvm);
     return ok;
 }
 
 static bool run_clone(const struct bench *bench, struct samples *op, struct samples *floor,
                       hl_error *err)
 {
-    return against_exit(bench, 0, sample_clone, op, floor, err);
-}
-
-static bool run_other(const struct bench *bench, struct samples *op, struct samples *floor,
-                      hl_error *err)
-{
-    return against_exit(bench, 256, sample_clone, op, floor, err);
-}
-
-static bool run_other_16m(const struct bench *bench, struct samples *op, struct samples *floor,
-                          hl_error *err)
-{
-    return against_exit(bench, 4096, sample_clone, op, floor, err);
+    return against_exit(bench, sample_clone, op, floor, err);
 }
 
 static bool run_destroy(const struct bench *bench, struct samples *op, struct samples *floor,
                         hl_error *err)
 {
-    return against_exit(bench, 0, sample_destroy, op, floor, err);
+    return against_exit(bench, sample_destroy, op, floor, err);
 }
 
 static bool run_nocache(const struct bench *bench, struct samples *op, struct samples *floor,
                         hl_error *err)
 {
-    struct sampler makes = {.fn = floor_sample_make, .out = floor};
     struct clones clones;
-    struct floor_kvm kvm;
-    bool ok;
+    const struct sampler makes = {sample_clone, &clones, op};
+    bool ok = open_clones(&clones, bench, err);
 
-    if (!floor_kvm_open(&kvm, err))
-        return false;
-    makes.ctx = &kvm;
-    ok = open_clones(&clones, bench, 0, err);
     box_destroy(&clones.box); /* no VM stays alive meanwhile: that would make others cheaper */
     hl_cache_limit(0);
-    ok = ok && bench_take(bench, BURST, &(struct sampler){sample_clone, &clones, op}, &makes, err);
+    ok = ok && floor_take_vms(bench, BURST, &makes, floor_sample_make, floor, err);
     close_clones(&clones);
-    floor_kvm_close(&kvm);
     return ok;
 }
 
 const struct bench_row row_create_from_call = {
-    "create_from_call", "us", "floor_exit", {TARGET_RATIO, 1.25}, run_clone,
+    "create_from_call", "us", "floor_exit", {TARGET_RATIO, 1.25}, run_clone, 0,
 };
 const struct bench_row row_create_from_other_call = {
-    "create_from_other_call", "us", "floor_exit", {TARGET_RATIO, 3}, run_other,
+    "create_from_other_call", "us", "floor_exit", {TARGET_RATIO, 3}, run_clone, 256,
 };
 const struct bench_row row_create_from_other_16m_call = {
-    "create_from_other_16m_call", "us", "floor_exit", {TARGET_RATIO, 9}, run_other_16m,
+    "create_from_other_16m_call", "us", "floor_exit", {TARGET_RATIO, 9}, run_clone, 4096,
 };
 const struct bench_row row_create_from_nocache_call = {
-    "create_from_nocache_call", "us", "floor_vm", {TARGET_RATIO, 1.2}, run_nocache,
+    "create_from_nocache_call", "us", "floor_vm", {TARGET_RATIO, 1.2}, run_nocache, 0,
 };
 const struct bench_row row_destroy_cached = {
-    "destroy_cached", "us", "floor_exit", {TARGET_AT_MOST, 5}, run_destroy,
+    "destroy_cached", "us", "floor_exit", {TARGET_AT_MOST, 5}, run_destroy, 0,
 };

@@ -131,8 +131,8 @@ static bool run_save(const struct bench *bench, struct samples *op, struct sampl
 }
 
 const struct bench_row row_load_file = {
-    "load_file", "GB/s", NULL, {TARGET_AT_LEAST, 1.5}, run_load,
+    "load_file", "GB/s", NULL, {TARGET_AT_LEAST, 1.5}, run_load, 0,
 };
 const struct bench_row row_save_file = {
-    "save_file", "GB/s", NULL, {TARGET_NONE, 0}, run_save,
+    "save_file", "GB/s", NULL, {TARGET_NONE, 0}, run_save, 0,
 };

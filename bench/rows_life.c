@@ -29,50 +29,35 @@ static bool sample_destroy(void *ctx, double *us, hl_error *err)
     return ok;
 }
 
-/* op's context is the box, floor's the KVM handle: both are opened here. */
-static bool measure(const struct bench *bench, struct sampler op, struct sampler floor,
-                    hl_error *err)
+static bool measure(const struct bench *bench, sample_fn fn, sample_fn floor_fn, struct samples *op,
+                    struct samples *floor, hl_error *err)
 {
-    struct floor_kvm kvm;
     struct box box;
     bool ok;
 
-    if (!floor_kvm_open(&kvm, err))
-        return false;
     hl_cache_limit(0);
-    ok = box_open(&box, bench, err);
-    if (ok) {
-        op.ctx = &box;
-        floor.ctx = &kvm;
-        ok = bench_take(bench, BURST, &op, &floor, err);
-        box_close(&box);
-    }
+    ok = box_open(&box, bench, err) &&
+         floor_take_vms(bench, BURST, &(struct sampler){fn, &box, op}, floor_fn, floor, err);
+    box_close(&box);
     hl_cache_limit(16);
-    floor_kvm_close(&kvm);
     return ok;
 }
 
 static bool run_create(const struct bench *bench, struct samples *op, struct samples *floor,
                        hl_error *err)
 {
-    const struct sampler creates = {.fn = sample_create, .out = op};
-    const struct sampler makes = {.fn = floor_sample_make, .out = floor};
-
-    return measure(bench, creates, makes, err);
+    return measure(bench, sample_create, floor_sample_make, op, floor, err);
 }
 
 static bool run_destroy(const struct bench *bench, struct samples *op, struct samples *floor,
                         hl_error *err)
 {
-    const struct sampler destroys = {.fn = sample_destroy, .out = op};
-    const struct sampler closes = {.fn = floor_sample_close, .out = floor};
-
-    return measure(bench, destroys, closes, err);
+    return measure(bench, sample_destroy, floor_sample_close, op, floor, err);
 }
 
 const struct bench_row row_create_cold_call = {
-    "create_cold_call", "us", "floor_vm", {TARGET_RATIO, 1.30}, run_create,
+    "create_cold_call", "us", "floor_vm", {TARGET_RATIO, 1.30}, run_create, 0,
 };
 const struct bench_row row_destroy = {
-    "destroy", "us", "floor_vm_close", {TARGET_NONE, 0}, run_destroy,
+    "destroy", "us", "floor_vm_close", {TARGET_NONE, 0}, run_destroy, 0,
 };

@@ -88,8 +88,8 @@ static bool run_deadline(const struct bench *bench, struct samples *op, struct s
 }
 
 const struct bench_row row_call_overhead = {
-    "call_overhead", "ns", NULL, {TARGET_AT_MOST, 200}, run_plain,
+    "call_overhead", "ns", NULL, {TARGET_AT_MOST, 200}, run_plain, 0,
 };
 const struct bench_row row_call_overhead_deadline = {
-    "call_overhead_deadline", "ns", "call_overhead", {TARGET_ADDED, 50}, run_deadline,
+    "call_overhead_deadline", "ns", "call_overhead", {TARGET_ADDED, 50}, run_deadline, 0,
 };

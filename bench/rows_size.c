@@ -168,17 +168,17 @@ static bool run_rss(const struct bench *bench, struct samples *op, struct sample
 }
 
 const struct bench_row row_create_1g = {
-    "create_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_create,
+    "create_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_create, 0,
 };
 const struct bench_row row_create_1g_cold = {
-    "create_1g_cold", "us", "1 MiB heap", {TARGET_RATIO, 2}, run_create_cold,
+    "create_1g_cold", "us", "1 MiB heap", {TARGET_RATIO, 2}, run_create_cold, 0,
 };
 const struct bench_row row_restore_1g = {
-    "restore_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_restore,
+    "restore_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_restore, 0,
 };
 const struct bench_row row_take_1g = {
-    "take_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_take,
+    "take_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_take, 0,
 };
 const struct bench_row row_clone_rss = {
-    "clone_rss", "KiB", NULL, {TARGET_AT_MOST, 16}, run_rss,
+    "clone_rss", "KiB", NULL, {TARGET_AT_MOST, 16}, run_rss, 0,
 };

@@ -55,19 +55,11 @@ static void close_cycle(struct cycle *cycle)
 static bool measure(const struct bench *bench, struct cycle cycle, sample_fn fn, struct samples *op,
                     struct samples *floor, hl_error *err)
 {
-    struct sampler exits = {.fn = floor_sample_exit, .out = floor};
-    struct floor_kvm kvm;
-    struct floor_vm vm;
-    bool ok = floor_open(&kvm, &vm, err);
+    const struct sampler cycles = {fn, &cycle, op};
+    const bool ok = open_cycle(&cycle, bench, err) &&
+                    floor_take_exits(bench, 8, &cycles, floor, err);
 
-    if (!ok)
-        return false;
-    exits.ctx = &vm;
-    ok = open_cycle(&cycle, bench, err) &&
-         bench_take(bench, 8, &(struct sampler){fn, &cycle, op}, &exits, err);
     close_cycle(&cycle);
-    floor_vm_close(&vm);
-    floor_kvm_close(&kvm);
     return ok;
 }
 
@@ -84,17 +76,17 @@ static bool sample_restore(void *ctx, double *us, hl_error *err)
     return ok;
 }
 
-#define RUN_RESTORE(n) \
-    static bool run_restore_##n(const struct bench *bench, struct samples *op, \
-                                struct samples *floor, hl_error *err) \
-    { \
-        return measure(bench, (struct cycle){.pages = n, .step = 1}, sample_restore, op, floor, \
-                       err); \
-    }
-RUN_RESTORE(1)
-RUN_RESTORE(16)
-RUN_RESTORE(256)
-RUN_RESTORE(1000)
+/* The rows' parameter is the number of pages. */
+static struct cycle cycle_of(const struct bench *bench)
+{
+    return (struct cycle){.pages = (uint32_t)bench->param, .step = 1};
+}
+
+static bool run_restore(const struct bench *bench, struct samples *op, struct samples *floor,
+                        hl_error *err)
+{
+    return measure(bench, cycle_of(bench), sample_restore, op, floor, err);
+}
 
 /* ---- Restore and the next call --------------------------------------------------- */
 
@@ -110,8 +102,7 @@ static bool sample_restore_call(void *ctx, double *us, hl_error *err)
 static bool run_restore_call(const struct bench *bench, struct samples *op, struct samples *floor,
                              hl_error *err)
 {
-    return measure(bench, (struct cycle){.pages = 16, .step = 1}, sample_restore_call, op, floor,
-                   err);
+    return measure(bench, cycle_of(bench), sample_restore_call, op, floor, err);
 }
 
 static bool run_restore_cold(const struct bench *bench, struct samples *op, struct samples *floor,
@@ -141,36 +132,30 @@ static bool sample_take(void *ctx, double *us, hl_error *err)
 static bool run_take(const struct bench *bench, struct samples *op, struct samples *floor,
                      hl_error *err)
 {
-    return measure(bench, (struct cycle){.pages = 16, .step = 1}, sample_take, op, floor, err);
-}
-
-static bool run_take_256(const struct bench *bench, struct samples *op, struct samples *floor,
-                         hl_error *err)
-{
-    return measure(bench, (struct cycle){.pages = 256, .step = 1}, sample_take, op, floor, err);
+    return measure(bench, cycle_of(bench), sample_take, op, floor, err);
 }
 
 const struct bench_row row_restore_1 = {
-    "restore_1", "us", "floor_exit", {TARGET_AT_MOST, 1.15}, run_restore_1,
+    "restore_1", "us", "floor_exit", {TARGET_AT_MOST, 1.15}, run_restore, 1,
 };
 const struct bench_row row_restore_16 = {
-    "restore_16", "us", "floor_exit", {TARGET_AT_MOST, 3}, run_restore_16,
+    "restore_16", "us", "floor_exit", {TARGET_AT_MOST, 3}, run_restore, 16,
 };
 const struct bench_row row_restore_256 = {
-    "restore_256", "us", "floor_exit", {TARGET_AT_MOST, 1 + 0.15 * 256}, run_restore_256,
+    "restore_256", "us", "floor_exit", {TARGET_AT_MOST, 1 + 0.15 * 256}, run_restore, 256,
 };
 const struct bench_row row_restore_1000 = {
-    "restore_1000", "us", "floor_exit", {TARGET_AT_MOST, 1 + 0.25 * 1000}, run_restore_1000,
+    "restore_1000", "us", "floor_exit", {TARGET_AT_MOST, 1 + 0.25 * 1000}, run_restore, 1000,
 };
 const struct bench_row row_restore_16_call = {
-    "restore_16_call", "us", "floor_exit", {TARGET_RATIO, 1.2}, run_restore_call,
+    "restore_16_call", "us", "floor_exit", {TARGET_RATIO, 1.2}, run_restore_call, 16,
 };
 const struct bench_row row_restore_16_cold = {
-    "restore_16_cold", "us", "floor_exit", {TARGET_NONE, 0}, run_restore_cold,
+    "restore_16_cold", "us", "floor_exit", {TARGET_NONE, 0}, run_restore_cold, 16,
 };
 const struct bench_row row_snapshot_take = {
-    "snapshot_take", "us", "floor_exit", {TARGET_AT_MOST, 5}, run_take,
+    "snapshot_take", "us", "floor_exit", {TARGET_AT_MOST, 5}, run_take, 16,
 };
 const struct bench_row row_take_256 = {
-    "take_256", "us", "floor_exit", {TARGET_AT_MOST, 5 + 0.5 * 256}, run_take_256,
+    "take_256", "us", "floor_exit", {TARGET_AT_MOST, 5 + 0.5 * 256}, run_take, 256,
 };

@@ -117,6 +117,8 @@ HL_FUNCTION(u64, Sum, (u64, address, u64, size))
     for (; size; size -= sizeof *at)
         sum = (sum << 1 | sum >> 63) ^ *at++;
     return sum;
+}
+
 /* Every page that it may write: heap, data and most of the stack. */
 HL_FUNCTION(void, WriteAll, (u32, value))
 {
