@@ -68,7 +68,7 @@ void hl__call_fail(hl_call *call, hl_status status, int32_t code, const char *te
     call->status = status;
     call->code = code;
     call->text_len = (uint32_t)hl__utf8_cut(text, len, HL_FAIL_TEXT_MAX);
-    if (call->text_len)
+    if (text)
         memcpy(call->text, text, call->text_len);
     call->text[call->text_len] = '\0';
 }

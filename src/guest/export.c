@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The functions the guest offers: its table, then what init adds. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,7 @@ hl_status hl_export_add(const char *name, const char *signature, hl_fn fn, void 
 
     if (status)
         return status;
+    assert(name && signature);
     if (!fn)
         return hl__error(err, HL_E_INVALID, "export %s: function is NULL", name);
     if (!hl__current->init)

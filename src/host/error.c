@@ -49,7 +49,7 @@ static void escape(char *out, size_t room, const char *line, size_t len)
     *out = '\0';
 }
 
-hl_status error_set(hl_error *err, hl_status status, const char *format, ...)
+hl_status error_write(hl_error *err, hl_status status, const char *format, ...)
 {
     char line[2 * sizeof err->text];
     va_list args;

@@ -13,9 +13,19 @@
 
 /* Writes status and one formatted line, everything else zero, unless err is
  * NULL; returns status. Control bytes and invalid UTF-8 in the line are escaped
- * as \xNN, so that guest text given with %s is safe to print. */
-hl_status error_set(hl_error *err, hl_status status, const char *format, ...)
+ * as \xNN, so that guest text given with %s is safe to print. A macro, so that
+ * compilers and analyzers see that what it returns is not HL_OK. */
+#define error_set(err, status, ...) \
+    error_returned((status), error_write((err), (status), __VA_ARGS__))
+
+hl_status error_write(hl_error *err, hl_status status, const char *format, ...)
     __attribute__((format(ERROR_PRINTF, 3, 4)));
+
+static inline hl_status error_returned(hl_status status, hl_status written)
+{
+    (void)written;
+    return status;
+}
 
 /* E_SYSTEM (E_MEMORY for ENOMEM): "WHAT: strerror". */
 hl_status error_errno(hl_error *err, int number, const char *what);

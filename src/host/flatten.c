@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes a content out as one base, so that VMs can have views of all of it. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ static bool add_page(void *ctx, uint64_t number, const uint8_t *bytes)
             return false;
         extents->list = list;
     }
+    assert(extents->list);
     extents->list[extents->count++] = (struct base_run){number * HL_PAGE, HL_PAGE, 0};
     return true;
 }

@@ -93,7 +93,7 @@ hl_status hl_fail(hl_call *call, int32_t code, const char *text)
     call->status = HL_E_FAILED;
     call->code = code;
     call->text_len = (uint32_t)hl__utf8_cut(text, len, sizeof call->text);
-    if (call->text_len)
+    if (text)
         memcpy(call->text, text, call->text_len);
     return call->status;
 }

@@ -2,6 +2,7 @@
 /* Building and sharing tables of host functions. */
 #include "hosttable.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,7 @@ static hl_status add(hl_host *host, const hl_host_function *entry, size_t positi
 
     if (status)
         return status;
+    assert(host->functions);
     to->name = strdup(entry->name);
     if (!to->name)
         return error_set(err, HL_E_MEMORY, "no memory for host function %s", entry->name);

@@ -2,6 +2,7 @@
 /* Making and unmaking sandboxes. */
 #include "sandbox.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,6 +175,7 @@ HL__HOT hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl
     }
     if (status)
         return status;
+    assert(box->vm);
     box->lineage = origin->lineage;
     box->kind.hv->attach(box->vm->machine); /* before a stop can find it */
     interrupt_publish(box->stop, box->vm->machine);
@@ -517,11 +519,10 @@ hl_interrupt *hl_sandbox_interrupt(const hl_sandbox *box)
 
 bool hl_sandbox_export(hl_symbol *out, const hl_sandbox *box, size_t index)
 {
-    const struct image_function *function;
+    const struct image_function *function = sandbox_export_at(box, 0);
     uint32_t i;
 
-    for (i = 0; i < sandbox_export_count(box); i++) {
-        function = sandbox_export_at(box, i);
+    for (i = 0; function; function = sandbox_export_at(box, ++i)) {
         if (!*function->name || index--)
             continue;
         *out = (hl_symbol){function->name, function->signature_text};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Saving snapshots. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,7 @@ static bool add_run(struct writer *w, uint64_t address)
         w->runs = runs;
         w->room = room;
     }
+    assert(w->runs);
     w->runs[w->head.run_count++] = (struct snapfile_run){address, HL_PAGE};
     return true;
 }

@@ -2,6 +2,7 @@
 /* VMs: made, entered, put back to what a content says. */
 #include "vm.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "arch/x86_64/system.h"
@@ -233,6 +234,7 @@ HL__HOT static void clear_requests(struct vm *vm)
     const struct hl_area *area = &vm->memory.layout->areas[AREA_REQUESTS];
     uint8_t *requests = memory_at(&vm->memory, AREA_REQUESTS, 0, vm->requests_end);
 
+    assert(requests);
     if (vm->requests_end <= MESSAGES_KEEP || !vm->kind.hv->remaps ||
         os_discard(requests, area->size, NULL))
         memset(requests, 0, vm->requests_end);

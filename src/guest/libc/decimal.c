@@ -65,7 +65,8 @@ void hl__decimal_from_double(struct hl__decimal *decimal, double value)
 {
     struct big big = {.count = 0};
     uint64_t bits, mantissa;
-    int exponent, shift;
+    unsigned shift;
+    int exponent;
 
     memcpy(&bits, &value, sizeof bits);
     mantissa = bits & ((UINT64_C(1) << 52) - 1);
@@ -79,9 +80,9 @@ void hl__decimal_from_double(struct hl__decimal *decimal, double value)
     else
         exponent = 1; /* subnormal */
     exponent -= 1075;
-    shift = __builtin_ctzll(mantissa);
+    shift = (unsigned)__builtin_ctzll(mantissa);
     mantissa >>= shift;
-    exponent += shift;
+    exponent += (int)shift;
 
     for (; mantissa != 0; mantissa /= LIMB)
         big.limbs[big.count++] = (uint32_t)(mantissa % LIMB);

@@ -245,7 +245,7 @@ static hl_status open_vm(struct hv_vm **out, hl_error *err)
 
     *out = vm;
     if (!vm)
-        return error_errno(err, ENOMEM, "a VM");
+        return error_set(err, HL_E_MEMORY, "no memory for a VM");
     vm->device = vm->vm = vm->vcpu = -1;
     status = kvm_open(&vm->device, err);
     return status ? status : make_vm(vm, err);
