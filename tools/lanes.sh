@@ -6,7 +6,8 @@
 # which counts as one failed test. To add a lane: write lane_NAME here and put
 # NAME into lanes_ci.
 
-lanes_ci=(lint gcc clang asan tsan mingw fuzz headers svm vtx)
+lanes_lint=(lint analyse headers exported)
+lanes_ci=("${lanes_lint[@]}" gcc clang asan tsan mingw fuzz svm vtx)
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
 # minute there to repeat one thing many times, and files.
@@ -33,15 +34,29 @@ run_tests() # TREE [PATTERN PREFIX...]
 
 lane_lint()
 {
-    packages_need python3 clang-format shellcheck || return
+    packages_need python3 clang-format-14 shellcheck || return
     tally_run lint tools/lint
+}
+
+# Only configured, not built. No NDEBUG: assertions tell the tools what holds.
+lane_analyse()
+{
+    packages_need_clang && packages_need python3 clang-tidy-14 cppcheck &&
+        build_configure tidy -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang \
+            -DCMAKE_EXPORT_COMPILE_COMMANDS=ON || return
+    # New sources are in the list only once it is configured anew.
+    cmake build/tidy >/dev/null && tally_run analyse tools/analyse build/tidy
+}
+
+lane_exported()
+{
+    build_gcc all && tally_run exported tools/exported build/gcc
 }
 
 lane_gcc()
 {
     build_gcc all || return
     run_tests gcc
-    tally_run "gcc exported" tools/exported build/gcc
 }
 
 lane_clang()
