@@ -304,14 +304,20 @@ void hl_interrupt_release(const hl_interrupt *stop);
 
 /* ---- Looking inside, for tools ------------------------------------------ */
 
-/* Each returns false past the last index. Texts live as long as the guest or
- * sandbox given. */
+/* Nothing runs for these. Each returns false past the last index. Texts live as
+ * long as the guest, sandbox or snapshot given. */
 typedef struct hl_symbol {
     const char *name, *signature;
 } hl_symbol;
 bool hl_guest_export(hl_symbol *out, const hl_guest *guest, size_t index);
 bool hl_guest_import(hl_symbol *out, const hl_guest *guest, size_t index);
 bool hl_sandbox_export(hl_symbol *out, const hl_sandbox *box, size_t index); /* run-time ones too */
+bool hl_snapshot_export(hl_symbol *out, const hl_snapshot *snapshot, size_t index);
+bool hl_snapshot_import(hl_symbol *out, const hl_snapshot *snapshot, size_t index);
+
+/* The version of the binary interface (docs/abi.md) between it and this library. */
+uint32_t hl_guest_abi(const hl_guest *guest);
+uint32_t hl_snapshot_abi(const hl_snapshot *snapshot);
 
 enum { HL_READ = 1, HL_WRITE = 2, HL_EXECUTE = 4 };
 typedef struct hl_area {
@@ -320,7 +326,11 @@ typedef struct hl_area {
     uint32_t access;        /* HL_READ | HL_WRITE | HL_EXECUTE, of the guest */
 } hl_area;
 bool hl_guest_segment(hl_area *out, const hl_guest *guest, size_t index);
-bool hl_sandbox_area(hl_area *out, const hl_sandbox *box, size_t index); /* by address */
+/* By address. Of a guest: what a sandbox would have with this config (NULL: all
+ * defaults); nothing if the config is one that create refuses. */
+bool hl_guest_area(hl_area *out, const hl_guest *guest, const hl_config *config, size_t index);
+bool hl_sandbox_area(hl_area *out, const hl_sandbox *box, size_t index);
+bool hl_snapshot_area(hl_area *out, const hl_snapshot *snapshot, size_t index);
 
 #ifdef __cplusplus
 }

@@ -298,3 +298,45 @@ TEST_SLOW(create_leaves_nothing_behind)
     held_check(&before);
     hl_guest_release(guest);
 }
+
+static bool same_area(const hl_area *a, const hl_area *b)
+{
+    return !strcmp(a->name, b->name) && a->address == b->address && a->size == b->size &&
+           a->access == b->access;
+}
+
+/* The memory of an image that nothing has run of, and of a snapshot. */
+TEST(create_has_the_memory_that_its_guest_foretold)
+{
+    hl_config config = {.struct_size = sizeof config, .heap_size = 100000, .stack_size = 1 << 20};
+    hl_guest *guest = vm_guest("simple");
+    hl_area foretold, found, frozen;
+    hl_symbol symbol, other;
+    hl_snapshot *snapshot;
+    hl_sandbox *box;
+    size_t i;
+
+    CHECK(!hl_sandbox_create(&box, guest, NULL, &config, NULL));
+    CHECK(!hl_snapshot_take(&snapshot, box, NULL));
+    for (i = 0; hl_sandbox_area(&found, box, i); i++) {
+        CHECK(hl_guest_area(&foretold, guest, &config, i) && same_area(&foretold, &found));
+        CHECK(hl_snapshot_area(&frozen, snapshot, i) && same_area(&frozen, &found));
+    }
+    CHECK(i >= 9 && !hl_guest_area(&foretold, guest, &config, i));
+    CHECK(!hl_snapshot_area(&frozen, snapshot, i) &&
+          !hl_snapshot_area(&frozen, snapshot, SIZE_MAX));
+    for (i = 0; hl_sandbox_export(&symbol, box, i); i++) {
+        CHECK(hl_snapshot_export(&other, snapshot, i));
+        CHECK_STR(other.name, symbol.name);
+        CHECK_STR(other.signature, symbol.signature);
+    }
+    CHECK(!hl_snapshot_export(&other, snapshot, i));
+    CHECK(hl_snapshot_import(&other, snapshot, 0) && !hl_snapshot_import(&symbol, snapshot, 1));
+    CHECK_STR(other.name, "HostPrint");
+    CHECK(hl_guest_abi(guest) == 1 && hl_snapshot_abi(snapshot) == 1);
+    config.heap_size = 1;
+    CHECK(!hl_guest_area(&foretold, guest, &config, 0) && hl_guest_area(&foretold, guest, NULL, 0));
+    hl_snapshot_release(snapshot);
+    hl_sandbox_destroy(box);
+    hl_guest_release(guest);
+}
