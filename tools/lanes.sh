@@ -29,6 +29,9 @@ run_tests() # TREE [PATTERN PREFIX...]
     local tree=$1 pattern=${2-}
     tally_folder "$tree" "build/$tree/tests/unit" "$pattern" "${@:3}"
     tally_folder "$tree" "build/$tree/tests/vm" "$pattern" "${@:3}"
+    # Python reads the JSON that the command writes.
+    [[ $pattern ]] || { packages_need python3 &&
+        tally_folder "$tree" "build/$tree/tests/cli" '' "${@:3}"; }
     [[ $pattern ]] || tally_folder "$tree" "build/$tree/tests/whitebox" '' "${@:3}"
 }
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs of the command hyperlight share. */
+#ifndef HL_CLI_CLI_H
+#define HL_CLI_CLI_H
+
+#include <hyperlight/hyperlight.h>
+
+/* Exit statuses; scripts rely on them (docs/cli.md). */
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1,        /* the guest's function reported an error */
+    CLI_USAGE = 2,         /* the command line; a function or arguments that do not fit */
+    CLI_FILE = 3,          /* a guest or snapshot that cannot be read or is refused */
+    CLI_NO_HYPERVISOR = 4, /* nothing here can run a guest, or this one */
+    CLI_DIED = 5,          /* the guest faulted, aborted or broke the protocol */
+    CLI_STOPPED = 6,       /* by its deadline */
+    CLI_SYSTEM = 7         /* memory, a system call, an output that cannot be written */
+};
+enum cli_exit cli_exit_of(hl_status status);
+
+struct verb {
+    const char *name, *usage, *summary;
+    unsigned words;                    /* that it must have */
+    bool rest;                         /* behind them come others, or behind an OPTION_LAST */
+    int (*run)(int argc, char **argv); /* argv[0] is the verb */
+};
+extern const struct verb verb_call, verb_snapshot, verb_inspect, verb_doctor;
+
+/* One line on standard error, "hyperlight: ...", with controls escaped. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same; the result is CLI_USAGE. */
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Says what is wrong, as JSON on standard output too; the exit status it means. */
+int cli_error(const hl_error *err, bool json);
+/* Flushes standard output: `result`, or CLI_SYSTEM if it could not be written. */
+int cli_finish(int result);
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hyperlight doctor: can this machine run guests, and if not, why not? */
+#include "doctor.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "options.h"
+#include "subject.h"
+
+static const struct kind {
+    const char *mark, *color, *name;
+} kinds[] = {{"ok", "\033[32m", "good"},
+             {"", "", "plain"},
+             {"note", "\033[33m", "note"},
+             {"BAD", "\033[31m", "bad"}};
+
+void doctor_say(struct doctor *d, enum finding kind, const char *topic, const char *format, ...)
+{
+    const struct kind *k = &kinds[kind];
+    const bool color = *k->color && text_is_terminal(stdout);
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (d->json) {
+        json_open(&d->out, NULL, '{');
+        json_string(&d->out, "topic", topic);
+        json_string(&d->out, "found", k->name);
+        json_string(&d->out, "text", line);
+        json_close(&d->out, '}');
+        return;
+    }
+    printf("%s%-4s%s %-12s ", color ? k->color : "", k->mark, color ? "\033[0m" : "", topic);
+    text_safe(stdout, line, strlen(line), false);
+    putchar('\n');
+}
+
+/* Each by trying; true if one is usable. */
+static bool hypervisors(struct doctor *d)
+{
+    bool usable = false;
+    const char *name;
+    double start, us;
+    hl_error err;
+    unsigned i;
+
+    for (i = HL_HYPERVISOR_ANY + 1; strcmp(hl_hypervisor_name((hl_hypervisor)i), "?"); i++) {
+        name = hl_hypervisor_name((hl_hypervisor)i);
+        start = running_now_us();
+        if (hl_hypervisor_probe((hl_hypervisor)i, &err)) {
+            doctor_say(d, FOUND_BAD, name, "%s", err.text);
+            continue;
+        }
+        us = running_now_us() - start;
+        usable = true;
+        doctor_say(d, FOUND_GOOD, name, "guests can run; making most of a sandbox took %.2f ms",
+                   us / 1e3);
+    }
+    return usable;
+}
+
+static void version(struct doctor *d)
+{
+    struct utsname name;
+
+    if (!uname(&name))
+        doctor_say(d, FOUND_PLAIN, "hyperlight", "%s, on %s %s, %s", hl_version(), name.sysname,
+                   name.release, name.machine);
+}
+
+static bool report(struct doctor *d)
+{
+    bool usable;
+
+    version(d);
+    usable = hypervisors(d);
+    doctor_device(d, usable);
+    doctor_modules(d, usable);
+    doctor_processor(d, usable);
+    doctor_surroundings(d, usable);
+    doctor_vulnerabilities(d);
+    doctor_slow(d);
+    return usable;
+}
+
+static int run(int argc, char **argv)
+{
+    struct doctor d = {.out = {stdout, false}};
+    const struct option options[] = {{"--json", NULL, OPTION_FLAG, &d.json, "all of it as JSON"},
+                                     OPTION_END};
+    const int rest = options_parse(&verb_doctor, options, argc, argv, NULL);
+    bool usable;
+
+    if (rest < 0)
+        return options_exit(rest);
+    if (d.json) {
+        json_open(&d.out, NULL, '{');
+        json_open(&d.out, "findings", '[');
+    }
+    usable = report(&d);
+    if (d.json) {
+        json_close(&d.out, ']');
+        json_bool(&d.out, "usable", usable);
+        json_close(&d.out, '}');
+        putchar('\n');
+    }
+    return cli_finish(usable ? CLI_OK : CLI_NO_HYPERVISOR);
+}
+
+const struct verb verb_doctor = {
+    "doctor", "[--json]", "says whether this machine can run guests, and if not, why not",
+    0,        false,      run};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole files. */
+#ifndef HL_CLI_FILE_H
+#define HL_CLI_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Reads a file, "-" for standard input, of at most `most` bytes into malloc'd
+ * memory with a NUL behind it. False after it has said what is wrong. */
+bool file_read(char **out, size_t *size, const char *path, size_t most);
+#endif

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts the command and catches its output. */
+#include "cli.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <hyperlight/hyperlight.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+const char *cli_program(void)
+{
+    static char path[4500];
+    const char *guest = test_guest("simple");
+
+    snprintf(path, sizeof path, "%.*s/../bin/hyperlight", (int)(strrchr(guest, '/') - guest),
+             guest);
+    return path;
+}
+
+void cli_need_hypervisor(void)
+{
+    hl_error err;
+
+    if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
+        test_skip("%s", err.text);
+}
+
+static char folder[] = "/tmp/hl-cli-XXXXXX";
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+static void remove_folder(void)
+{
+    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *cli_file(const char *name)
+{
+    static char paths[4][256];
+    static unsigned next;
+    static bool made;
+    char *path = paths[next++ % 4];
+
+    if (!made) {
+        if (!mkdtemp(folder))
+            FAIL("mkdtemp: %s", strerror(errno));
+        atexit(remove_folder);
+        made = true;
+    }
+    snprintf(path, sizeof *paths, "%s/%s", folder, name);
+    return path;
+}
+
+void cli_write(const char *name, const void *bytes, size_t size)
+{
+    FILE *file = fopen(cli_file(name), "wb");
+
+    CHECK(file && fwrite(bytes, 1, size, file) == size && !fclose(file));
+}
+
+/* A file that has been unlinked, for one stream of a child. */
+static int catcher(void)
+{
+    char path[] = "/tmp/hl-cli-out-XXXXXX";
+    const int fd = mkstemp(path);
+
+    CHECK(fd >= 0 && !unlink(path));
+    return fd;
+}
+
+static void caught(char *out, size_t size, int fd)
+{
+    const ssize_t n = pread(fd, out, size - 1, 0);
+
+    CHECK(n >= 0 && (size_t)n < size - 1);
+    out[n] = '\0';
+    close(fd);
+}
+
+static int run(int out, int err, const char *program, const char *const args[])
+{
+    const pid_t child = fork();
+    int status;
+
+    CHECK(child >= 0);
+    if (!child) {
+        dup2(out, 1);
+        dup2(err, 2);
+        execvp(program, (char *const *)(uintptr_t)args);
+        _exit(127);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+const struct cli *cli_run(const char *const args[])
+{
+    static struct cli result;
+    static char guests[2][4500];
+    const char *words[32] = {cli_program()};
+    const int out = catcher(), err = catcher();
+    size_t i;
+
+    snprintf(guests[0], sizeof *guests, "%s", test_guest("simple"));
+    snprintf(guests[1], sizeof *guests, "%s", test_guest("hello"));
+    for (i = 0; args[i]; i++) {
+        CHECK(i < 30);
+        words[i + 1] = !strcmp(args[i], "SIMPLE")  ? guests[0]
+                       : !strcmp(args[i], "HELLO") ? guests[1]
+                                                   : args[i];
+    }
+    result.status = run(out, err, words[0], words);
+    caught(result.out, sizeof result.out, out);
+    caught(result.err, sizeof result.err, err);
+    return &result;
+}
+
+void cli_check(const struct cli_row rows[], size_t count)
+{
+    const struct cli *found;
+    const struct cli_row *row;
+
+    for (row = rows; row < rows + count; row++) {
+        found = cli_run(row->args);
+        if (found->status != row->status || (row->out && strcmp(found->out, row->out)) ||
+            !strstr(found->err, row->err) || (!*row->err && *found->err))
+            FAIL("row %td, %s %s: status %d, wanted %d; output \"%s\", wanted \"%s\"; error "
+                 "\"%s\", wanted \"%s\"",
+                 row - rows, row->args[0], row->args[1] ? row->args[1] : "", found->status,
+                 row->status, found->out, row->out ? row->out : "(any)", found->err, row->err);
+    }
+}
+
+void cli_python(const char *program, const char *text)
+{
+    const char *const args[] = {"python3", "-c", program, text, NULL};
+    const int err = catcher();
+    static char said[4096];
+    const int status = run(err, err, args[0], args);
+
+    caught(said, sizeof said, err);
+    if (status)
+        FAIL("python: status %d, %s; the text was %.3000s", status, said, text);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the command hyperlight and looks at what came of it. */
+#ifndef HL_TESTS_CLI_H
+#define HL_TESTS_CLI_H
+
+#include "test.h"
+
+struct cli {
+    int status; /* exit status; 128 + N after signal N */
+    char out[64 << 10], err[16 << 10];
+};
+/* Arguments behind the program's name, ended by NULL; SIMPLE and HELLO stand
+ * for the paths of these guests. Overwrites what it returned before. */
+const struct cli *cli_run(const char *const args[]);
+#define CLI(...) cli_run((const char *const[]){__VA_ARGS__, NULL})
+
+/* The path of the command, and what to skip without a hypervisor. */
+const char *cli_program(void);
+void cli_need_hypervisor(void);
+
+/* One invocation and what must come of it: all of standard output (NULL: any),
+ * a part of standard error ("": it must be empty). */
+struct cli_row {
+    int status;
+    const char *out, *err;
+    const char *args[10];
+};
+void cli_check(const struct cli_row rows[], size_t count);
+#define CLI_CHECK(...) \
+    do { \
+        const struct cli_row rows_[] = {__VA_ARGS__}; \
+        cli_check(rows_, sizeof rows_ / sizeof *rows_); \
+    } while (0)
+
+/* A path in a folder of the test's own, which goes with the test. The last four
+ * paths live. */
+const char *cli_file(const char *name);
+void cli_write(const char *name, const void *bytes, size_t size);
+/* Runs Python with the text as sys.argv[1]: the test fails unless it exits
+ * with 0. For what JSON means, by a parser that is not ours. */
+void cli_python(const char *program, const char *text);
+#endif

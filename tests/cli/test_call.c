@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hyperlight call: arguments, results, errors and exit statuses. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+TEST(call_takes_and_prints_every_type)
+{
+    cli_need_hypervisor();
+    CLI_CHECK(
+        {0, "", "", {"call", "SIMPLE", "Nothing"}},
+        {0, "true\n", "", {"call", "SIMPLE", "EchoBool", "true"}},
+        {0, "false\n", "", {"call", "SIMPLE", "EchoBool", "0"}},
+        {0, "-2147483648\n", "", {"call", "SIMPLE", "EchoI32", "-2147483648"}},
+        {0, "-255\n", "", {"call", "SIMPLE", "EchoI32", "-0xfF"}},
+        {0, "8\n", "", {"call", "SIMPLE", "EchoI32", "0008"}},
+        {0, "4294967295\n", "", {"call", "SIMPLE", "EchoU32", "0xffffffff"}},
+        {0, "-9223372036854775808\n", "", {"call", "SIMPLE", "EchoI64", "-9223372036854775808"}},
+        {0, "18446744073709551615\n", "", {"call", "SIMPLE", "EchoU64", "18446744073709551615"}},
+        {0, "0.1\n", "", {"call", "SIMPLE", "EchoF32", "0.1"}},
+        {0, "16777216\n", "", {"call", "SIMPLE", "EchoF32", "16777217"}},
+        {0, "0.1\n", "", {"call", "SIMPLE", "EchoF64", "0.1"}},
+        {0, "3.141592653589793\n", "", {"call", "SIMPLE", "EchoF64", "3.141592653589793"}},
+        {0, "-inf\n", "", {"call", "SIMPLE", "EchoF64", "-inf"}},
+        {0, "0.125\n", "", {"call", "SIMPLE", "EchoF64", "0x1p-3"}},
+        {0, "--json \xc3\xa4\n", "", {"call", "SIMPLE", "EchoStr", "--json \xc3\xa4"}},
+        {0, "\n", "", {"call", "SIMPLE", "EchoStr", ""}},
+        {0, "@x\n", "", {"call", "SIMPLE", "EchoStr", "@@x"}},
+        {0, "hex:\n", "", {"call", "SIMPLE", "EchoBytes", "hex:"}},
+        {0, "hex:00ffab\n", "", {"call", "SIMPLE", "EchoBytes", "hex:00FFab"}},
+        {0, "hex:40\n", "", {"call", "SIMPLE", "EchoBytes", "text:@"}},
+        {0, "21\n", "", {"call", "SIMPLE", "Mixed", "1", "2.5", "abc", "hex:0105", "4", "5"}});
+}
+
+TEST(call_names_the_argument_that_is_wrong)
+{
+    cli_need_hypervisor();
+    CLI_CHECK(
+        {2,
+         "",
+         "argument 1 of EchoBool, bool, is yes, wanted true or false", //
+         {"call", "SIMPLE", "EchoBool", "yes"}},
+        {2,
+         "",
+         "argument 1 of EchoI32, i32, is 2147483648, wanted -2147483648 to 2147483647",
+         {"call", "SIMPLE", "EchoI32", "2147483648"}},
+        {2, "", "is , wanted -2147483648", {"call", "SIMPLE", "EchoI32", ""}},
+        {2, "", "is 5x, wanted", {"call", "SIMPLE", "EchoI32", "5x"}},
+        {2, "", "is  5, wanted", {"call", "SIMPLE", "EchoI32", " 5"}},
+        {2, "", "is 0x, wanted", {"call", "SIMPLE", "EchoI32", "0x"}},
+        {2, "", "u32, is -1, wanted 0 to 4294967295", {"call", "SIMPLE", "EchoU32", "-1"}},
+        {2, "", "u32, is 4294967296, wanted", {"call", "SIMPLE", "EchoU32", "4294967296"}},
+        {2,
+         "",
+         "wanted -9223372036854775808 to 9223372036854775807",
+         {"call", "SIMPLE", "EchoI64", "9223372036854775808"}},
+        {2,
+         "",
+         "wanted 0 to 18446744073709551615",
+         {"call", "SIMPLE", "EchoU64", "18446744073709551616"}},
+        {2, "", "f32, is 1e39, too large for f32", {"call", "SIMPLE", "EchoF32", "1e39"}},
+        {2, "", "f64, is 1e309, too large for f64", {"call", "SIMPLE", "EchoF64", "1e309"}},
+        {2, "", "f64, is one, wanted a number", {"call", "SIMPLE", "EchoF64", "one"}},
+        {2, "", "f64, is , wanted a number", {"call", "SIMPLE", "EchoF64", ""}},
+        {2,
+         "",
+         "bytes, is abc, wanted hex:DIGITS, text:TEXT or @FILE",
+         {"call", "SIMPLE", "EchoBytes", "abc"}},
+        {2,
+         "",
+         "is hex:0, wanted two hexadecimal digits",
+         {"call", "SIMPLE", "EchoBytes", "hex:0"}},
+        {2, "", "is hex:0g, wanted two", {"call", "SIMPLE", "EchoBytes", "hex:0g"}},
+        {2, "", "/no/such: No such file", {"call", "SIMPLE", "EchoBytes", "@/no/such"}},
+        {2, "", "UTF-8", {"call", "SIMPLE", "EchoStr", "\xff"}},
+        {2,
+         "",
+         "Sum16(i32, i32, i32, i32, i32, i32, i32, i32, u64, u64, u64, u64, u64, u64, u64, "
+         "u64)",
+         {"call", "SIMPLE", "Sum16", "1"}},
+        {2, "", "EchoI32(i32) takes 1 arguments, not 2", {"call", "SIMPLE", "EchoI32", "1", "2"}});
+}
+
+TEST(call_reads_arguments_and_init_data_from_files)
+{
+    const struct cli *run;
+    char at[300];
+
+    cli_need_hypervisor();
+    cli_write("data", "a\0b\xff\n", 5);
+    snprintf(at, sizeof at, "@%s", cli_file("data"));
+    CLI_CHECK({0, "hex:610062ff0a\n", "", {"call", "SIMPLE", "EchoBytes", at}},
+              {0,
+               "hex:610062ff0a\n",
+               "",
+               {"call", "--init-data", cli_file("data"), "SIMPLE", "InitData"}},
+              {2, "", "UTF-8", {"call", "SIMPLE", "EchoStr", at}},
+              {2, "", "/no/data: No such file", {"call", "--init-data", "/no/data", "SIMPLE", "F"}},
+              {0, "3\n", "", {"call", "SIMPLE", "Added", "-997"}});
+    /* As they are, for another program. */
+    run = CLI("call", "--raw", "SIMPLE", "EchoBytes", at);
+    CHECK_INT(run->status, 0);
+    CHECK(!memcmp(run->out, "a\0b\xff\n", 6));
+    CLI_CHECK({0, "abc", "", {"call", "--raw", "SIMPLE", "EchoStr", "abc"}},
+              {0, "7\n", "", {"call", "--raw", "SIMPLE", "EchoI32", "7"}});
+}
+
+TEST(call_reaches_the_fallback_with_typed_arguments)
+{
+    cli_need_hypervisor();
+    CLI_CHECK({0, "Unknown/0\n", "", {"call", "SIMPLE", "Unknown"}},
+              {0, "Unknown/2\n", "", {"call", "SIMPLE", "Unknown", "i32:-1", "bytes:hex:00"}},
+              {2, "", "argument 2, x, as TYPE:VALUE", {"call", "SIMPLE", "Unknown", "str:", "x"}},
+              {2, "", "as TYPE:VALUE", {"call", "SIMPLE", "Unknown", "void:"}},
+              {2, "", "the guest exports no function Unknown", {"call", "HELLO", "Unknown"}});
+}
+
+TEST(call_says_what_became_of_the_guest)
+{
+    cli_need_hypervisor();
+    CLI_CHECK(
+        {1,
+         "",
+         "hyperlight: the function failed with code -7: so it is\n",
+         {"call", "SIMPLE", "Fail", "-7", "so it is"}},
+        {5, "", "hyperlight: page fault (#PF) writing 0x0", {"call", "SIMPLE", "NullPointer"}},
+        {5, "", "bye", {"call", "SIMPLE", "AbortText", "3", "bye"}},
+        {6,
+         "",
+         "hyperlight: the call ran past its deadline\n",
+         {"call", "--deadline", "20ms", "SIMPLE", "Spin"}},
+        {6,
+         "",
+         "hyperlight: the call ran past its deadline\n",
+         {"call", "--deadline=2000us", "SIMPLE", "Spin"}},
+        {1,
+         "",
+         "result of 100096 bytes, 65536 fit",
+         {"call", "--messages", "64K", "SIMPLE", "MakeBytes", "100000", "1"}},
+        {0, "0\n", "", {"call", "--heap", "64K", "SIMPLE", "MallocFree", "1000000"}},
+        {0, "1000000\n", "", {"call", "--heap", "2M", "SIMPLE", "MallocFree", "1000000"}},
+        {5, "", "stack overflow", {"call", "--stack=64K", "SIMPLE", "LargeStack"}},
+        {2,
+         "",
+         "hl_config.heap_size is 4096, wanted 65536 to",
+         {"call", "--heap", "4K", "SIMPLE", "Nothing"}});
+}
+
+TEST(call_refuses_files_by_name)
+{
+    cli_write("text", "#!/bin/sh\n", 10);
+    CLI_CHECK(
+        {3, "", "hyperlight: /no/guest: No such file or directory\n", {"call", "/no/guest", "F"}},
+        {3, "", "text: a script (#!), wanted an ELF64 image", {"call", cli_file("text"), "F"}},
+        {3, NULL, "hyperlight: /no/guest: No such file", {"call", "--json", "/no/guest", "F"}});
+    cli_write("cut", "HLsnap\r\n12345678", 16);
+    CLI_CHECK({3, "", "cut", {"call", cli_file("cut"), "F"}});
+}
+
+TEST(call_refuses_wrong_options)
+{
+    CLI_CHECK(
+        {2,
+         "",
+         "hyperlight: wanted: hyperlight call [OPTION...] GUEST|SNAPSHOT FUNCTION",
+         {"call"}},
+        {2, "", "wanted: hyperlight call", {"call", "SIMPLE"}},
+        {2,
+         "",
+         "call: no option --nope; hyperlight call --help lists them",
+         {"call", "--nope", "SIMPLE", "F"}},
+        {2, "", "call: --heap needs a value: SIZE", {"call", "--heap"}},
+        {2,
+         "",
+         "call: --heap is 1T, wanted bytes, such as",
+         {"call", "--heap", "1T", "SIMPLE", "F"}},
+        {2,
+         "",
+         "--heap is 99999999999999999999, wanted",
+         {"call", "--heap", "99999999999999999999", "SIMPLE", "F"}},
+        {2,
+         "",
+         "--heap is 18446744073709551615K, wanted",
+         {"call", "--heap", "18446744073709551615K", "SIMPLE", "F"}},
+        {2, "", "--deadline is 5, wanted a time", {"call", "--deadline", "5", "SIMPLE", "F"}},
+        {2, "", "--repeat is 0, wanted a number from 1 on", {"call", "--repeat=0", "SIMPLE", "F"}},
+        {2, "", "--hypervisor is xen, wanted any", {"call", "--hypervisor", "xen", "SIMPLE", "F"}},
+        {2, "", "--log is loud, wanted off", {"call", "--log", "loud", "SIMPLE", "F"}},
+        {2, "", "--json takes no value", {"call", "--json=1", "SIMPLE", "F"}},
+        {2, "", "hyperlight VERB ...", {NULL}},
+        {2, "", "hyperlight: no verb fly; hyperlight --help lists them", {"fly"}});
+}
+
+TEST(call_keeps_prints_apart_from_results)
+{
+    cli_need_hypervisor();
+    CLI_CHECK({0, "hi\n3\n", "", {"call", "HELLO", "PrintOutput", "hi\n"}},
+              {0, "3\n", "hi\n", {"call", "--raw", "HELLO", "PrintOutput", "hi\n"}},
+              {0, NULL, "hi\n", {"call", "--json", "HELLO", "PrintOutput", "hi\n"}},
+              {0,
+               "",
+               "guest: warn: simple.c:7: a\\x1bb\n",
+               {"call", "--log", "warn", "SIMPLE", "Log", "2",
+                "a\x1b"
+                "b"}},
+              {0, "", "", {"call", "--log", "warn", "SIMPLE", "Log", "3", "a"}});
+}
+
+TEST(call_says_what_ran_and_how_long)
+{
+    const struct cli *run;
+
+    cli_need_hypervisor();
+    CLI_CHECK(
+        {0, "1\n", "hyperlight: kvm: made in ", {"call", "--time", "SIMPLE", "Count"}},
+        {0, "5\n", "us, 5 calls, each ", {"call", "--time", "--repeat", "5", "SIMPLE", "Count"}},
+        {5, "", "hyperlight: kvm: made in ", {"call", "--time", "SIMPLE", "Halt"}});
+    run = CLI("call", "--hypervisor", "kvm", "SIMPLE", "Count");
+    CHECK_INT(run->status, 0);
+}
+
+TEST(call_writes_json)
+{
+    cli_need_hypervisor();
+    cli_python(
+        "import json, sys\n"
+        "d = json.loads(sys.argv[1])\n"
+        "assert d['function'] == 'EchoI64' and d['type'] == 'i64', d\n"
+        "assert d['result'] == -2**63 and d['hypervisor'] == 'kvm' and d['calls'] == 3, d\n"
+        "assert 0 < d['us']['least'] <= d['us']['most'] <= d['us']['sum'], d",
+        CLI("call", "--json", "--repeat", "3", "SIMPLE", "EchoI64", "-9223372036854775808")->out);
+    cli_python("import json, sys\n"
+               "assert json.loads(sys.argv[1])['result'] == 'a\"\\\\\\n\\x1b\\x9b\\u20ac'",
+               CLI("call", "--json", "SIMPLE", "EchoStr", "a\"\\\n\x1b\xc2\x9b\xe2\x82\xac")->out);
+    cli_python("import json, sys\nassert json.loads(sys.argv[1])['result'] is None",
+               CLI("call", "--json", "SIMPLE", "Nothing")->out);
+    cli_python("import json, sys\nassert json.loads(sys.argv[1])['result'] == 'nan'",
+               CLI("call", "--json", "SIMPLE", "EchoF32", "nan")->out);
+    cli_python("import json, sys\nassert json.loads(sys.argv[1])['result'] == '00ff'",
+               CLI("call", "--json", "SIMPLE", "EchoBytes", "hex:00ff")->out);
+    cli_python("import json, sys\nassert json.loads(sys.argv[1])['result'] is True",
+               CLI("call", "--json", "SIMPLE", "EchoBool", "1")->out);
+    cli_python("import json, sys\n"
+               "e = json.loads(sys.argv[1])['error']\n"
+               "assert e == {'status': 'E_FAILED', 'code': 9, 'text': 'no \\\\x07'}, e",
+               CLI("call", "--json", "SIMPLE", "Fail", "9", "no \x07")->out);
+    cli_python("import json, sys\n"
+               "e = json.loads(sys.argv[1])['error']\n"
+               "assert e['status'] == 'E_SYSTEM' and '/no/guest' in e['text'], e",
+               CLI("call", "--json", "/no/guest", "F")->out);
+}
+
+/* All that one invocation writes to a terminal, without its carriage returns. */
+static void on_terminal(char *out, size_t size, const char *const args[])
+{
+    const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    size_t used = 0, kept = 0, i;
+    ssize_t n;
+    pid_t child;
+
+    CHECK(terminal >= 0 && !grantpt(terminal) && !unlockpt(terminal));
+    child = fork();
+    if (!child) {
+        const int tty = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+
+        dup2(tty, 1);
+        dup2(tty, 2);
+        close(tty);
+        execv(args[0], (char *const *)(uintptr_t)args);
+        _exit(127);
+    }
+    while (used < size - 1 && (n = read(terminal, out + used, size - 1 - used)) > 0)
+        used += (size_t)n;
+    CHECK(waitpid(child, NULL, 0) == child);
+    for (i = 0; i < used; i++)
+        if (out[i] != '\r')
+            out[kept++] = out[i];
+    out[kept] = '\0';
+}
+
+/* Colour there and nowhere else; escapes of a guest are shown, not obeyed. */
+TEST(call_is_safe_on_a_terminal)
+{
+    char out[4096], guest[4500];
+
+    cli_need_hypervisor();
+    snprintf(guest, sizeof guest, "%s", test_guest("simple"));
+    on_terminal(out, sizeof out,
+                (const char *const[]){cli_program(), "call", guest, "EchoStr",
+                                      "a\x1b]0;title\x07\xc2\x9b"
+                                      "b\t\xe2\x82\xac",
+                                      NULL});
+    CHECK_STR(out, "a\\x1b]0;title\\x07\\xc2\\x9b"
+                   "b\t\xe2\x82\xac\n");
+    on_terminal(out, sizeof out,
+                (const char *const[]){cli_program(), "call", guest, "Print", "a\x1b[31m\n", NULL});
+    CHECK_STR(out, "a\\x1b[31m\n7\n");
+    on_terminal(out, sizeof out,
+                (const char *const[]){cli_program(), "call", "--raw", guest, "EchoStr", "x", NULL});
+    CHECK_STR(out, "\x1b[1mhyperlight:\x1b[0m call: --raw writes what the guest made as it is, so "
+                   "not to a terminal\n");
+}
+
+TEST(output_that_cannot_be_written_is_an_error)
+{
+    const char *const args[] = {cli_program(), "inspect", test_guest("hello"), NULL};
+    const pid_t child = fork();
+    int status;
+
+    if (!child) {
+        const int full = open("/dev/full", O_WRONLY);
+
+        dup2(full, 1);
+        close(2);
+        execv(args[0], (char *const *)(uintptr_t)args);
+        _exit(127);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 7);
+}
+
+TEST(help_and_version)
+{
+    CLI_CHECK({0, "hyperlight 0.1.0\n", "", {"--version"}});
+    CHECK_HAS(CLI("--help")->out, "  inspect   ");
+    CHECK_HAS(CLI("call", "--help")->out, "  --repeat N ");
+    CHECK_INT(CLI("call", "SIMPLE", "--help")->status, 0);
+}

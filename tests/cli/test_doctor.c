@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hyperlight doctor, on this machine and on others made of mounts. */
+#include <errno.h>
+#include <grp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+TEST(doctor_finds_this_machine_fit)
+{
+    const struct cli *run;
+
+    cli_need_hypervisor();
+    run = CLI("doctor");
+    CHECK_INT(run->status, 0);
+    CHECK_STR(run->err, "");
+    CHECK_HAS(run->out, "ok   kvm          guests can run; making most of a sandbox took ");
+    CHECK_HAS(run->out, "device       /dev/kvm belongs to ");
+    CHECK_HAS(run->out, ", in the groups: ");
+    CHECK(!strstr(run->out, "BAD"));
+}
+
+TEST(doctor_writes_json)
+{
+    const struct cli *run = CLI("doctor", "--json");
+
+    cli_python(run->status ? "import json, sys\n"
+                             "d = json.loads(sys.argv[1])\n"
+                             "assert d['usable'] is False, d\n"
+                             "assert any(f['found'] == 'bad' for f in d['findings']), d"
+                           : "import json, sys\n"
+                             "d = json.loads(sys.argv[1])\n"
+                             "assert d['usable'] is True, d\n"
+                             "assert any(f['topic'] == 'kvm' and f['found'] == 'good'\n"
+                             "           for f in d['findings']), d",
+               run->out);
+    CHECK(run->status == 0 || run->status == 4);
+}
+
+TEST(doctor_refuses_arguments)
+{
+    CLI_CHECK({2, "", "doctor: x is one word too many", {"doctor", "x"}},
+              {2, "", "doctor: no option --fix", {"doctor", "--fix"}});
+}
+
+/* Mounts of this test alone; root is needed to make them. */
+static void own_mounts(void)
+{
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        test_skip("mounts of its own: %s", strerror(errno));
+}
+
+/* From here on the file at `path` reads so. */
+static void pretend(const char *path, const char *text)
+{
+    umount2(path, MNT_DETACH); /* what it pretended before */
+    cli_write("pretend", text, strlen(text));
+    if (mount(cli_file("pretend"), path, NULL, MS_BIND, NULL))
+        test_skip("cannot mount over %s: %s", path, strerror(errno));
+    CHECK_INT(unlink(cli_file("pretend")), 0);
+}
+
+static void without_dev(void)
+{
+    own_mounts();
+    CHECK_INT(mount("none", "/dev", "tmpfs", 0, NULL), 0);
+}
+
+static void doctor_says(const char *const texts[])
+{
+    const struct cli *run = CLI("doctor");
+
+    CHECK_INT(run->status, 4);
+    for (; *texts; texts++)
+        CHECK_HAS(run->out, *texts);
+}
+#define SAYS(...) doctor_says((const char *const[]){__VA_ARGS__, NULL})
+
+TEST(doctor_without_a_device_tells_the_cure_by_the_processor)
+{
+    without_dev();
+    pretend("/proc/cpuinfo", "processor : 0\nmodel name\t: Some CPU\nflags\t\t: fpu vmx sse\n\n");
+    SAYS("BAD  kvm          /dev/kvm does not exist", "BAD  device       there is no /dev/kvm\n",
+         "processor    Some CPU; VT-x\n", "BAD  cure         sudo modprobe kvm_intel\n");
+    pretend("/proc/cpuinfo", "model name\t: Other\nflags\t\t: fpu hypervisor svm\n\n");
+    SAYS("Other; AMD-V; itself a virtual machine's\n", "cure         sudo modprobe kvm_amd\n");
+    pretend("/proc/cpuinfo", "model name\t: Inner\nflags\t\t: fpu hypervisor\n\n");
+    SAYS("Inner; neither VT-x nor AMD-V; itself", "switch nested virtualization on");
+    pretend("/proc/cpuinfo", "model name\t: Plain\nflags\t\t: fpu\n\n");
+    SAYS("switch VT-x or AMD-V (SVM) on in the firmware setup\n");
+}
+
+TEST(doctor_knows_wsl2)
+{
+    without_dev();
+    pretend("/proc/sys/kernel/osrelease", "5.15.167.4-microsoft-standard-WSL2\n");
+    SAYS("BAD  WSL2         needs Windows 11", "nestedVirtualization=true");
+}
+
+/* A device that belongs to a group, and a user who is not in it. */
+TEST(doctor_names_the_group_to_join)
+{
+    const gid_t none = 65534;
+
+    without_dev();
+    CHECK(!mknod("/dev/kvm", S_IFCHR | 0660, 0) && !chown("/dev/kvm", 0, 7));
+    CHECK(!chmod("/dev/kvm", 0660) && !setgroups(1, &none) && !setgid(none) && !setuid(65534));
+    SAYS("BAD  device       /dev/kvm belongs to root:lp, mode 660\n",
+         "you          nobody, in the groups: nogroup\n",
+         "BAD  cure         sudo usermod -aG lp nobody; then log in again\n");
+}
+
+TEST(doctor_gives_the_device_a_group_first)
+{
+    without_dev();
+    CHECK(!mknod("/dev/kvm", S_IFCHR | 0600, 0) && !setgroups(0, NULL) && !setuid(65534));
+    SAYS("/dev/kvm belongs to root:root, mode 600\n", "sudo groupadd -f -r kvm; ");
+}
+
+TEST(doctor_reports_what_slows_vms_down)
+{
+    FILE *mounts;
+
+    own_mounts();
+    if (access("/sys/module/kvm/parameters/nx_huge_pages", R_OK))
+        test_skip("kvm is not a module with parameters here");
+    pretend("/sys/module/kvm/parameters/nx_huge_pages", "Y\n");
+    CHECK(!mount("none", "/proc", "tmpfs", 0, NULL)); /* whose mounts is a link otherwise */
+    CHECK_HAS(CLI("doctor")->out, "note speed        kvm has nx_huge_pages = Y");
+    mounts = fopen("/proc/mounts", "w");
+    CHECK(mounts && fputs("cgroup /sys/fs/cgroup cgroup2 rw,favordynmods 0 0\n", mounts) >= 0);
+    CHECK_INT(fclose(mounts), 0);
+    CHECK(!strstr(CLI("doctor")->out, "nx_huge_pages"));
+}

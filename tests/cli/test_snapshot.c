@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hyperlight snapshot: saves a guest that goes on elsewhere. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+TEST(snapshot_goes_on_where_it_was)
+{
+    char one[300], two[300];
+
+    cli_need_hypervisor();
+    snprintf(one, sizeof one, "%s", cli_file("one"));
+    snprintf(two, sizeof two, "%s", cli_file("two"));
+    CLI_CHECK({0, "", "", {"snapshot", "SIMPLE", "-o", one}},
+              {0, "1\n", "", {"call", one, "Count"}}, {0, "1\n", "", {"call", one, "Count"}},
+              {0, "1005\n", "", {"call", one, "Added", "5"}},
+              {0, "", "", {"snapshot", one, "-o", two, "--after", "Count"}},
+              {0, "2\n", "", {"call", two, "Count"}},
+              {0, "3\n", "", {"call", "--repeat", "2", two, "Count"}},
+              {0, "", "", {"snapshot", "-o", two, two, "--after", "EchoStr", "--after"}},
+              {0, "2\n", "", {"call", two, "Count"}},
+              {2,
+               "",
+               "hl_config.heap_size is 65536, the snapshot has",
+               {"call", "--heap", "64K", two, "Count"}});
+}
+
+TEST(snapshot_says_what_is_wrong)
+{
+    char file[300];
+
+    snprintf(file, sizeof file, "%s", cli_file("file"));
+    CLI_CHECK({2, "", "wanted: hyperlight snapshot", {"snapshot"}},
+              {2, "", "snapshot: -o FILE says where to", {"snapshot", "SIMPLE"}},
+              {2, "", "snapshot: -o needs a value: FILE", {"snapshot", "SIMPLE", "-o"}},
+              {2, "", "b is one word too many", {"snapshot", "SIMPLE", "b", "-o", file}},
+              {3, "", "/no/guest: No such file", {"snapshot", "/no/guest", "-o", file}});
+    cli_need_hypervisor();
+    CLI_CHECK({2,
+               "",
+               "--after needs the name of a function",
+               {"snapshot", "SIMPLE", "-o", file, "--after"}},
+              {2,
+               "",
+               "takes 1 arguments, not 0",
+               {"snapshot", "SIMPLE", "-o", file, "--after", "EchoI32"}},
+              {1,
+               "",
+               "failed with code 3: no",
+               {"snapshot", "SIMPLE", "-o", file, "--after", "Fail", "3", //
+                "no"}},
+              {6,
+               "",
+               "deadline",
+               {"snapshot", "SIMPLE", "--deadline", "9ms", "-o", file, "--after", "Spin"}},
+              {7, "", "/no/such/folder/file", {"snapshot", "SIMPLE", "-o", "/no/such/folder/file"}},
+              {0, "", "hyperlight: kvm: made in ", {"snapshot", "--time", "SIMPLE", "-o", file}});
+    CHECK_INT(unlink(file), 0);
+}
