@@ -1,32 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 # hyperlight_add_guest(NAME SOURCES...): a guest image in the build folder's guests/NAME.
+#
+# Needs HL_GUEST_DIR (flags and linker script) and HL_INCLUDE_DIR; the target
+# hyperlight_guest is the runtime, built here or installed. Both are kept in the
+# cache: a project that adds this one as a subdirectory calls the function from
+# a scope of its own. hyperlight-cc reads the same flags.
 
-# Kept in the cache: a project that adds this one as a subdirectory calls the
-# function from a scope of its own.
-file(STRINGS ${PROJECT_SOURCE_DIR}/src/guest/compile_flags.txt compile_flags REGEX "^-")
-file(STRINGS ${PROJECT_SOURCE_DIR}/src/guest/link_flags.txt link_flags REGEX "^-")
-execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
-    OUTPUT_VARIABLE compiler_include OUTPUT_STRIP_TRAILING_WHITESPACE)
-set(HL_SOURCE_DIR ${PROJECT_SOURCE_DIR} CACHE INTERNAL "")
+file(STRINGS ${HL_GUEST_DIR}/compile_flags.txt compile_flags REGEX "^-")
+file(STRINGS ${HL_GUEST_DIR}/link_flags.txt link_flags REGEX "^-")
+set(HL_GUEST_DIR ${HL_GUEST_DIR} CACHE INTERNAL "")
+set(HL_INCLUDE_DIR ${HL_INCLUDE_DIR} CACHE INTERNAL "")
 set(HL_GUEST_COMPILE_FLAGS ${compile_flags} CACHE INTERNAL "")
 set(HL_GUEST_LINK_FLAGS ${link_flags} CACHE INTERNAL "")
-set(HL_COMPILER_INCLUDE ${compiler_include} CACHE INTERNAL "")
 
 # Flags for everything that runs in a guest: the compiler's own headers and
 # ours, none of the build machine's.
 function(hl_guest_flags target)
+    if(NOT CMAKE_C_COMPILER)
+        message(FATAL_ERROR "hyperlight_add_guest needs C: project(... LANGUAGES C ...)")
+    endif()
+    if(NOT HL_COMPILER_INCLUDE)
+        execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
+            OUTPUT_VARIABLE compiler_include OUTPUT_STRIP_TRAILING_WHITESPACE)
+        set(HL_COMPILER_INCLUDE ${compiler_include} CACHE INTERNAL "")
+    endif()
     target_compile_options(${target} PRIVATE ${HL_GUEST_COMPILE_FLAGS}
         -nostdinc -isystem ${HL_COMPILER_INCLUDE})
-    target_include_directories(${target} PRIVATE ${HL_SOURCE_DIR}/include)
-    target_include_directories(${target} SYSTEM PRIVATE
-        ${HL_SOURCE_DIR}/include/hyperlight/libc)
+    target_include_directories(${target} PRIVATE ${HL_INCLUDE_DIR})
+    target_include_directories(${target} SYSTEM PRIVATE ${HL_INCLUDE_DIR}/hyperlight/libc)
 endfunction()
 
-add_custom_target(guests)
+if(NOT TARGET guests)
+    add_custom_target(guests)
+endif()
 
 function(hyperlight_add_guest name)
     set(target guest_${name})
-    set(script ${HL_SOURCE_DIR}/src/guest/guest.ld)
+    set(script ${HL_GUEST_DIR}/guest.ld)
     add_executable(${target} ${ARGN})
     hl_guest_flags(${target})
     target_link_libraries(${target} PRIVATE hyperlight_guest)
@@ -36,12 +46,3 @@ function(hyperlight_add_guest name)
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/guests)
     add_dependencies(guests ${target})
 endfunction()
-
-file(GLOB_RECURSE guest_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/guest/*.c
-    ${PROJECT_SOURCE_DIR}/src/guest/*.S)
-enable_language(ASM)
-add_library(hyperlight_guest STATIC ${guest_sources} ${PROJECT_SOURCE_DIR}/src/shared/wire.c
-    ${PROJECT_SOURCE_DIR}/src/shared/signature.c ${PROJECT_SOURCE_DIR}/src/shared/utf8.c)
-hl_guest_flags(hyperlight_guest)
-target_compile_options(hyperlight_guest PRIVATE
-    $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror>)
