@@ -39,3 +39,29 @@ build_gcc() # TARGET
     packages_need "${packages_core[@]}" &&
         build gcc "$1" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc
 }
+
+# Installs what build/gcc holds; $DESTDIR counts, as always.
+build_install() # PREFIX
+{
+    local log=build/log/install.log
+    if cmake --install build/gcc --prefix "$1" --strip >"$log" 2>&1; then
+        # The system's own folders: the linker's cache names libraries.
+        [[ ${DESTDIR-} || $EUID != 0 || ! $1 =~ ^/usr(/local)?$ ]] || ldconfig
+        return 0
+    fi
+    tail -n 3 "$log" >&2
+    say "cannot install in $1; not yours? sudo ./dev install $1"
+    return 1
+}
+
+# Makes the Debian package of build/gcc.
+build_package()
+{
+    local log=build/log/package.log
+    if (cd build/gcc && cpack -G DEB -B "$OLDPWD/build") >"$log" 2>&1; then
+        say "$(echo build/hyperlight_*.deb)"
+        return 0
+    fi
+    tail -n 20 "$log" >&2
+    return 1
+}

@@ -7,7 +7,7 @@
 # NAME into lanes_ci.
 
 lanes_lint=(lint analyse headers exported)
-lanes_ci=("${lanes_lint[@]}" gcc clang asan tsan mingw fuzz svm vtx)
+lanes_ci=("${lanes_lint[@]}" gcc install clang asan tsan mingw fuzz svm vtx)
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
 # minute there to repeat one thing many times, and files.
@@ -60,6 +60,14 @@ lane_gcc()
 {
     build_gcc all || return
     run_tests gcc
+}
+
+# What is installed, as strangers use it.
+lane_install()
+{
+    packages_need "${packages_core[@]}" g++ make pkgconf mandoc dpkg-dev binutils &&
+        build_gcc product || return
+    tally_run install tests/install/run
 }
 
 lane_clang()

@@ -24,7 +24,7 @@ struct verb {
     bool rest;                         /* behind them come others, or behind an OPTION_LAST */
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
-extern const struct verb verb_call, verb_snapshot, verb_inspect, verb_doctor;
+extern const struct verb verb_call, verb_snapshot, verb_inspect, verb_doctor, verb_new;
 
 /* One line on standard error, "hyperlight: ...", with controls escaped. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -8,7 +8,8 @@
 #include "cli.h"
 #include "text.h"
 
-static const struct verb *const verbs[] = {&verb_call, &verb_snapshot, &verb_inspect, &verb_doctor};
+static const struct verb *const verbs[] = {&verb_call, &verb_snapshot, &verb_inspect, &verb_doctor,
+                                           &verb_new};
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
 enum cli_exit cli_exit_of(hl_status status)
