@@ -39,7 +39,7 @@ static void run(char *out, size_t size, const char *program, const char *const a
 /* The program; the test is skipped where it is not, or finds no hypervisor. */
 static void find(char program[512], const char *name)
 {
-    const char *guest = test_guest(name);
+    const char *guest = test_guest("hello"); /* for its folder */
     hl_error err;
 
     if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
@@ -52,7 +52,7 @@ static void find(char program[512], const char *name)
 
 static void check_output(const char *name, const char *found)
 {
-    char expected[512], wanted[1024];
+    char expected[512], wanted[4096];
 
     snprintf(expected, sizeof expected, "%s/examples/%s/expected.txt", HL_SOURCE_DIR, name);
     read_all(wanted, sizeof wanted, fopen(expected, "r"));
@@ -61,7 +61,7 @@ static void check_output(const char *name, const char *found)
 
 static void check_example(const char *name)
 {
-    char program[512], found[1024];
+    char program[512], found[4096];
 
     find(program, name);
     run(found, sizeof found, program, (const char *const[]){program, test_guest(name), NULL});
@@ -73,6 +73,16 @@ TEST(example_hello)
     check_example("hello");
 }
 
+TEST(example_types)
+{
+    check_example("types");
+}
+
+TEST(example_errors)
+{
+    check_example("errors");
+}
+
 TEST(example_requests)
 {
     check_example("requests");
@@ -81,6 +91,32 @@ TEST(example_requests)
 TEST(example_clones)
 {
     check_example("clones");
+}
+
+TEST(example_logging)
+{
+    check_example("logging");
+}
+
+TEST(example_threads)
+{
+    check_example("threads");
+}
+
+TEST(example_deadline)
+{
+    check_example("deadline");
+}
+
+/* A folder of guests, good and bad. */
+TEST(example_plugins)
+{
+    char program[512], folder[512], found[4096];
+
+    find(program, "plugins");
+    snprintf(folder, sizeof folder, "%.*s/guests", (int)(strrchr(program, '/') - program), program);
+    run(found, sizeof found, program, (const char *const[]){program, folder, NULL});
+    check_output("plugins", found);
 }
 
 /* Two processes that share nothing but the file. */
