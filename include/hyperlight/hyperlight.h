@@ -47,8 +47,9 @@ const char *hl_status_text(hl_status status); /* one line; never NULL */
 /* ---- Hypervisors -------------------------------------------------------- */
 
 typedef enum hl_hypervisor {
-    HL_HYPERVISOR_ANY, /* the best one here */
-    HL_HYPERVISOR_KVM
+    HL_HYPERVISOR_ANY, /* the best one here; the last one only if allow_process says so */
+    HL_HYPERVISOR_KVM,
+    HL_HYPERVISOR_PROCESS /* none: guests in locked-down processes, a weaker wall (SECURITY.md) */
 } hl_hypervisor;
 
 /* HL_OK if sandboxes can be made on it here and now, found out by making most
@@ -56,7 +57,7 @@ typedef enum hl_hypervisor {
  * what to do; E_UNSUPPORTED: the processor lacks something; E_SYSTEM, E_MEMORY:
  * another time perhaps; E_INVALID: no such hypervisor. Any thread. */
 hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err);
-const char *hl_hypervisor_name(hl_hypervisor which); /* "any", "kvm"; "?" if unknown */
+const char *hl_hypervisor_name(hl_hypervisor which); /* "any", "kvm", "process"; else "?" */
 
 /* ---- Guest images ------------------------------------------------------- */
 
@@ -135,7 +136,8 @@ typedef struct hl_config {
     uint64_t trust_domain;    /* a label: VMs are reused within one only; 0: one for each
                                        hl_host, and one for all sandboxes without */
     uint32_t no_reuse;        /* 1: its VM is made for it and destroyed with it */
-    uint32_t reserved;        /* 0 */
+    uint32_t allow_process;   /* 1: with HL_HYPERVISOR_ANY, HL_HYPERVISOR_PROCESS where no
+                                       hypervisor is usable */
     uint64_t map_size;        /* bytes of guest addresses for hl_sandbox_map; default 1 GiB,
                                        2 MiB to 64 GiB */
 } hl_config;

@@ -2,7 +2,7 @@
 /* The VM cache: a short list, the last used first. */
 #include "cache.h"
 
-#include "forkpage.h"
+#include "os/forkpage.h"
 
 enum { LIMIT_PRESET = 16, LIMIT_MAX = 4096 };
 

@@ -19,6 +19,7 @@ static hl_status report_fault(hl_sandbox *box, hl_error *err)
     memcpy(&report, box->vm->memory.base + SYSTEM_REPORT, sizeof report);
     fault = (struct fault){.vector = (uint32_t)report.vector,
                            .error = (uint32_t)report.error,
+                           .known = true,
                            .address = report.cr2,
                            .rip = report.rip};
     return fault_describe(err, &fault, box->vm->memory.layout);
@@ -39,6 +40,19 @@ HL__HOT static hl_status port_exit(hl_sandbox *box, const struct hv_exit *exit, 
     return error_set(err, HL_E_PROTOCOL,
                      "the guest broke the protocol: port 0x%x, %s of %u x %u bytes", exit->port,
                      exit->write ? "output" : "input", exit->count, exit->size);
+}
+
+static hl_status exit_fault(const hl_sandbox *box, const struct hv_exit *exit, hl_error *err)
+{
+    const struct fault fault = {.vector = exit->vector,
+                                .error = exit->error,
+                                .known = exit->known,
+                                .call = exit->call,
+                                .number = exit->code,
+                                .address = exit->address,
+                                .rip = exit->rip};
+
+    return fault_describe(err, &fault, box->vm->memory.layout);
 }
 
 /* What stopped a call, in words. */
@@ -64,6 +78,11 @@ HL__HOT static hl_status enter(hl_sandbox *box, hl_error *err)
         if (status)
             return status;
         switch (exit.kind) {
+        case HV_EXIT_GATE:
+            box->vm->abnormal = false;
+            return HL_OK;
+        case HV_EXIT_FAULT:
+            return exit_fault(box, &exit, err);
         case HV_EXIT_PORT:
             return port_exit(box, &exit, err);
         case HV_EXIT_STOPPED:

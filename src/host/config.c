@@ -111,6 +111,9 @@ static hl_status check_choices(hl_config *config, hl_error *err)
     if (config->no_reuse > 1)
         return error_set(err, HL_E_INVALID, "hl_config.no_reuse is %u, wanted 0 or 1",
                          config->no_reuse);
+    if (config->allow_process > 1)
+        return error_set(err, HL_E_INVALID, "hl_config.allow_process is %u, wanted 0 or 1",
+                         config->allow_process);
     if (config->init_size && !config->init_data)
         return error_set(err, HL_E_INVALID, "hl_config.init_data is NULL, init_size %llu",
                          (unsigned long long)config->init_size);

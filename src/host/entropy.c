@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "forkpage.h"
+#include "os/forkpage.h"
 #include "os/lock.h"
 #include "../shared/hot.h"
 

@@ -41,9 +41,25 @@ static bool below_stack(uint64_t address, const struct hl_area *stack)
     return address < stack->address && stack->address - address <= OVERFLOW_REACH;
 }
 
-static const char *access_kind(uint32_t error)
+static const char *access_kind(const struct fault *fault)
 {
-    return error & ERROR_FETCH ? "executing" : error & ERROR_WRITE ? "writing" : "reading";
+    return fault->error & ERROR_FETCH   ? "executing"
+           : fault->error & ERROR_WRITE ? "writing"
+           : fault->known               ? "reading"
+                                        : "reading or writing";
+}
+
+static void describe_other(hl_error *err, const struct fault *fault, const char *name)
+{
+    if (fault->call)
+        error_set(err, HL_E_FAULT, "%s, vector %u: system call %u, rip 0x%llx", name, fault->vector,
+                  fault->number, (unsigned long long)fault->rip);
+    else if (fault->known)
+        error_set(err, HL_E_FAULT, "%s, vector %u, error code 0x%x, rip 0x%llx", name,
+                  fault->vector, fault->error, (unsigned long long)fault->rip);
+    else
+        error_set(err, HL_E_FAULT, "%s, vector %u, rip 0x%llx", name, fault->vector,
+                  (unsigned long long)fault->rip);
 }
 
 hl_status fault_describe(hl_error *err, const struct fault *fault, const struct layout *layout)
@@ -55,16 +71,15 @@ hl_status fault_describe(hl_error *err, const struct fault *fault, const struct 
         error_set(err, HL_E_FAULT,
                   "stack overflow: page fault (#PF) %s 0x%llx below the stack of %llu bytes, rip "
                   "0x%llx",
-                  access_kind(fault->error), (unsigned long long)address,
+                  access_kind(fault), (unsigned long long)address,
                   (unsigned long long)layout->areas[AREA_STACK].size, (unsigned long long)rip);
     else if (fault->vector == PAGE_FAULT)
         error_set(err, HL_E_FAULT, "page fault (#PF) %s 0x%llx (%s), rip 0x%llx",
-                  access_kind(fault->error), (unsigned long long)address,
+                  access_kind(fault), (unsigned long long)address,
                   fault->error & ERROR_PRESENT ? "not allowed there" : "nothing is mapped there",
                   (unsigned long long)rip);
     else
-        error_set(err, HL_E_FAULT, "%s, vector %u, error code 0x%x, rip 0x%llx",
-                  name ? name : "exception", fault->vector, fault->error, (unsigned long long)rip);
+        describe_other(err, fault, name ? name : "exception");
     if (err) {
         err->vector = fault->vector;
         err->rip = rip;

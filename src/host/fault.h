@@ -7,7 +7,10 @@
 
 struct fault {
     uint32_t vector, error; /* SDM 3A table 6-1, section 4.7 */
-    uint64_t address, rip;  /* address: of a page fault */
+    bool known;             /* all of the error code; else write and fetch may be missing */
+    bool call;              /* it was a system call, of this number */
+    uint32_t number;
+    uint64_t address, rip; /* address: of a page fault */
 };
 
 /* E_FAULT with everything filled in: what happened, where, and whose memory it

@@ -27,6 +27,7 @@ const char *hl_status_text(hl_status status)
 static const struct hv_ops *const backends[] = {
 #ifdef __linux__
     &hv_kvm,
+    &hv_process,
 #endif
     NULL,
 };
@@ -45,11 +46,19 @@ hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err)
     const struct hv_ops *hv = hv_find(which);
 
     return hv ? hv->probe(err)
-              : error_set(err, HL_E_INVALID, "hypervisor %d, wanted 0 (any) or 1 (kvm)",
-                          (int)which);
+              : error_set(err, HL_E_INVALID,
+                          "hypervisor %d, wanted 0 (any), 1 (kvm) or 2 (process)", (int)which);
 }
 
 const char *hl_hypervisor_name(hl_hypervisor which)
 {
-    return which == HL_HYPERVISOR_ANY ? "any" : which == HL_HYPERVISOR_KVM ? "kvm" : "?";
+    switch (which) {
+    case HL_HYPERVISOR_ANY:
+        return "any";
+    case HL_HYPERVISOR_KVM:
+        return "kvm";
+    case HL_HYPERVISOR_PROCESS:
+        return "process";
+    }
+    return "?";
 }

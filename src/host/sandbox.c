@@ -182,13 +182,11 @@ HL__HOT hl_status sandbox_place(hl_sandbox *box, const struct origin *origin, hl
     return HL_OK;
 }
 
-static void write_init_data(hl_sandbox *box, const hl_config *config)
+static hl_status write_init_data(hl_sandbox *box, const hl_config *config, hl_error *err)
 {
-    if (!config->init_size)
-        return;
-    memcpy(memory_at(&box->vm->memory, AREA_INIT, 0, config->init_size), config->init_data,
-           config->init_size);
-    vm_wrote(box->vm, AREA_INIT, 0, config->init_size);
+    return config->init_size
+               ? vm_write(box->vm, AREA_INIT, config->init_data, config->init_size, err)
+               : HL_OK;
 }
 
 /* From here on the stop handle and the deadline work. */
@@ -201,10 +199,10 @@ static hl_status start(hl_sandbox *box, const struct origin *origin, const hl_co
     atomic_store(&box->state, HL_RUNNING);
     call_begin(box);
     status = sandbox_place(box, origin, err);
-    if (!status) {
-        write_init_data(box, config);
+    if (!status)
+        status = write_init_data(box, config, err);
+    if (!status)
         status = call_init(box, err);
-    }
     status = call_end(box, status, err);
     box->initialising = false;
     return status;
@@ -275,11 +273,21 @@ hl_status sandbox_create_on(hl_sandbox **out, const struct hv_ops *hv, const hl_
     return error_none(err);
 }
 
+/* Does the application want a process where there is no hypervisor? */
+static bool allows_process(const hl_config *config)
+{
+    const size_t end = offsetof(hl_config, allow_process) + sizeof config->allow_process;
+
+    return config && config->struct_size >= end && !config->hypervisor &&
+           config->allow_process == 1;
+}
+
 hl_status hl_sandbox_create(hl_sandbox **out, const hl_guest *guest, const hl_host *host,
                             const hl_config *config, hl_error *err)
 {
     const struct hv_ops *hv;
     uint32_t which = HL_HYPERVISOR_ANY;
+    hl_status status;
 
     if (!out)
         return error_set(err, HL_E_INVALID, "hl_sandbox_create: out is NULL");
@@ -290,9 +298,14 @@ hl_status hl_sandbox_create(hl_sandbox **out, const hl_guest *guest, const hl_ho
         which = config->hypervisor;
     hv = hv_find((hl_hypervisor)which);
     if (!hv)
-        return error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u, wanted 0 (any) or 1 (kvm)",
+        return error_set(err, HL_E_INVALID,
+                         "hl_config.hypervisor is %u, wanted 0 (any), 1 (kvm) or 2 "
+                         "(process)",
                          which);
-    return sandbox_create_on(out, hv, guest, host, config, err);
+    status = sandbox_create_on(out, hv, guest, host, config, err);
+    if (status == HL_E_NO_HYPERVISOR && allows_process(config))
+        status = sandbox_create_on(out, hv_find(HL_HYPERVISOR_PROCESS), guest, host, config, err);
+    return status;
 }
 
 /* ---- From a snapshot ------------------------------------------------------------------ */

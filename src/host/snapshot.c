@@ -74,13 +74,13 @@ static hl_status fill(hl_snapshot *snapshot, hl_sandbox *box, hl_error *err)
         return status;
     snapshot->kind = box->kind;
     snapshot->lineage = box->lineage;
-    snapshot->park.rsp = vm_stack(box->vm);
     if (!added_copy(&snapshot->exports, &box->exports_added) ||
         !added_copy(&snapshot->imports, &box->imports_added))
         return error_set(err, HL_E_MEMORY, "no memory for a snapshot");
     status = vm_freeze(&snapshot->content, box->vm, err);
     if (status)
         return status;
+    snapshot->park.rsp = vm_stack(box->vm); /* where the guest is now known to be */
     hl_guest_retain(box->guest);
     guest_shape_use(box->guest, box->shape);
     snapshot->guest = box->guest;

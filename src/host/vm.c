@@ -9,6 +9,7 @@
 #include "error.h"
 #include "page_copy.h"
 #include "pages.h"
+#include "regions.h"
 #include "vm_map.h"
 #include "../shared/hot.h"
 
@@ -18,7 +19,8 @@
 enum {
     STALE_MAX = 48,     /* pages of the hot set that a round left unchanged */
     TOUCHED_MAX = 1536, /* pages; beyond that memory is given back; the ring holds more */
-    COPY_MAX = 512      /* pages: another base is copied up to here, else mapped */
+    COPY_MAX = 512,     /* pages: another base is copied up to here, else mapped */
+    LOAD_MAX = 80       /* pages: as many are loaded, else the VM is renewed */
 };
 #define MESSAGES_KEEP (1ull << 20) /* bytes of requests that stay in memory */
 
@@ -68,6 +70,25 @@ static hl_status forget(struct vm *vm, hl_error *err)
     return vm->kind.hv->forget(vm->machine, err);
 }
 
+hl_status vm_write(struct vm *vm, int area, const uint8_t *from, uint64_t size, hl_error *err)
+{
+    const uint64_t at = layout_gpa(vm->memory.layout->areas[area].address);
+    uint8_t page[HL_PAGE];
+    hl_status status = HL_OK;
+    uint64_t done, n;
+
+    if (!vm->kind.hv->load)
+        memcpy(vm->memory.base + at, from, size);
+    for (done = 0; vm->kind.hv->load && !status && done < size; done += n) {
+        n = size - done < HL_PAGE ? size - done : HL_PAGE;
+        memset(page, 0, sizeof page);
+        memcpy(page, from + done, n);
+        status = vm->kind.hv->load(vm->machine, (at + done) / HL_PAGE, page, err);
+    }
+    vm_wrote(vm, area, 0, size);
+    return status;
+}
+
 void vm_wrote(struct vm *vm, int area, uint64_t offset, uint64_t size)
 {
     const uint64_t at = layout_gpa(vm->memory.layout->areas[area].address) + offset;
@@ -82,28 +103,44 @@ void vm_wrote(struct vm *vm, int area, uint64_t offset, uint64_t size)
 struct copy {
     struct vm *vm;
     const struct content *to;
+    hl_status status; /* of loads */
+    hl_error *err;
 };
 
 static void copy_page(void *ctx, uint64_t number, const uint8_t *page)
 {
-    const struct copy *copy = ctx;
+    struct copy *copy = ctx;
+    const struct vm *vm = copy->vm;
 
-    page_restore(page_of(copy->vm, number), page ? page : content_base_at(copy->to, number));
+    if (!page)
+        page = content_base_at(copy->to, number);
+    if (!vm->kind.hv->load)
+        page_restore(page_of(vm, number), page);
+    else if (!copy->status)
+        copy->status = vm->kind.hv->load(vm->machine, number, page, copy->err);
 }
 
 /* Copies what a view of the base does not show. */
-static void copy_tree(struct vm *vm, const struct content *to)
+static hl_status copy_tree(struct vm *vm, const struct content *to, hl_error *err)
 {
-    struct copy copy = {vm, to};
+    struct copy copy = {vm, to, HL_OK, err};
 
     tree_diff(NULL, to->tree, to->height, copy_page, &copy);
+    return copy.status;
+}
+
+static hl_status lay(struct vm *vm, hl_error *err)
+{
+    hl_status status = vm->laid ? HL_OK : copy_tree(vm, vm->content, err);
+
+    vm->laid = true;
+    return status;
 }
 
 void vm_lay(struct vm *vm)
 {
-    if (!vm->laid)
-        copy_tree(vm, vm->content);
-    vm->laid = true;
+    if (lay(vm, NULL))
+        vm->lost = true;
 }
 
 static uint64_t base_pages(const struct base *base)
@@ -130,7 +167,7 @@ static void copy_extents(struct vm *vm, const struct base *base, const struct co
 /* A page that goes back to the base, or to zero, takes up memory for nothing. */
 static void copy_difference(void *ctx, uint64_t number, const uint8_t *page)
 {
-    const struct copy *copy = ctx;
+    struct copy *copy = ctx;
 
     if (!page)
         dirty_add(&copy->vm->touched, number);
@@ -140,7 +177,7 @@ static void copy_difference(void *ctx, uint64_t number, const uint8_t *page)
 /* Pages that the two contents may have different. */
 static void copy_differences(struct vm *vm, const struct content *to)
 {
-    struct copy copy = {vm, to};
+    struct copy copy = {vm, to, HL_OK, NULL};
 
     tree_diff(vm->content->tree, to->tree, to->height, copy_difference, &copy);
     if (vm->content->base == to->base)
@@ -174,26 +211,77 @@ static hl_status map_base(struct vm *vm, const struct base *from, const struct b
     return status;
 }
 
+/* What a backend is told of a VM with views of this base. */
+struct plan {
+    struct hv_view views[1 + BASE_RUNS_MAX];
+    struct hv_region regions[REGIONS_MAX];
+    struct hv_setup setup;
+};
+
+static void make_plan(struct plan *out, const struct vm *vm, const struct base *base)
+{
+    uint32_t i;
+
+    out->views[0] = (struct hv_view){&vm->kind.shape->system, 0, 0, SYSTEM_SIZE};
+    for (i = 0; i < base->run_count; i++)
+        out->views[1 + i] = (struct hv_view){&base->share, base->runs[i].offset, base->runs[i].gpa,
+                                             base->runs[i].size};
+    out->setup = (struct hv_setup){
+        .memory_size = vm->memory.layout->memory_size,
+        .views = out->views,
+        .view_count = 1 + base->run_count,
+        .regions = out->regions,
+        .region_count = regions_list(out->regions, vm->memory.layout, &vm->guest->image),
+        .avx = vm->kind.avx,
+    };
+}
+
+/* Memory is views of the base, and nothing else. */
+static hl_status renew(struct vm *vm, struct base *base, hl_error *err)
+{
+    struct plan plan;
+    hl_status status;
+
+    if (!vm->kind.hv->renew) {
+        status = os_discard(vm->memory.base + SYSTEM_SIZE,
+                            vm->memory.layout->memory_size - SYSTEM_SIZE, err);
+        return status || base == vm->base ? status : map_base(vm, vm->base, base, err);
+    }
+    make_plan(&plan, vm, base);
+    return vm->kind.hv->renew(vm->machine, &plan.setup, err);
+}
+
 /* Gives all memory back and begins anew with views. */
 static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
 {
-    hl_status status = os_discard(vm->memory.base + SYSTEM_SIZE,
-                                  vm->memory.layout->memory_size - SYSTEM_SIZE, err);
     struct base *base;
+    hl_status status;
     bool whole;
 
     base = content_view(to, &whole);
-    if (!status && base != vm->base)
-        status = map_base(vm, vm->base, base, err);
+    status = renew(vm, base, err);
     if (status)
         return status;
     use_base(vm, base);
-    if (!whole)
-        copy_tree(vm, to);
-    vm->laid = true;
+    if (!whole && !vm->kind.hv->renew) {
+        copy_tree(vm, to, NULL);
+        whole = true;
+    }
+    vm->laid = whole; /* loads can wait for the next entry */
     dirty_clear(&vm->touched);
     vm->requests_end = 0;
+    vm->stained = false;
     return forget(vm, err);
+}
+
+static hl_status load_back(struct vm *vm, const struct content *to, hl_error *err)
+{
+    uint64_t at = 0, number;
+    hl_status status = HL_OK;
+
+    while (!status && dirty_next(&vm->dirty, &at, &number))
+        status = vm->kind.hv->load(vm->machine, number, content_at(to, number), err);
+    return status;
 }
 
 /* Copies every dirty page back. */
@@ -201,6 +289,9 @@ HL__HOT static hl_status put_back(struct vm *vm, const struct content *to, uint3
                                   hl_error *err)
 {
     uint64_t at = 0, number;
+
+    if (vm->kind.hv->load)
+        return load_back(vm, to, err);
 
     if (vm->content != to)
         vm_lay(vm);
@@ -223,6 +314,8 @@ static uint64_t distance(const struct content *a, const struct content *b)
 
 HL__HOT static bool must_rebuild(const struct vm *vm, const struct content *to)
 {
+    if (vm->kind.hv->renew)
+        return vm->stained || vm->content != to || vm->dirty.count > LOAD_MAX;
     if (!vm->kind.hv->remaps)
         return false;
     return vm->touched.count > TOUCHED_MAX ||
@@ -243,7 +336,7 @@ HL__HOT static void clear_requests(struct vm *vm)
 
 HL__HOT static hl_status put_content(struct vm *vm, const struct content *to, hl_error *err)
 {
-    hl_status status = collect(vm, err);
+    hl_status status = vm->stained ? HL_OK : collect(vm, err);
     uint32_t stale = 0;
 
     if (!status)
@@ -289,8 +382,14 @@ static hl_status check_system(struct vm *vm, hl_error *err)
 
 static hl_status scrub(struct vm *vm, hl_error *err)
 {
-    hl_status status = vm->kind.hv->scrub(vm->machine, err);
+    hl_status status;
 
+    if (vm->kind.hv->renew) { /* nothing of what ran is kept for whoever comes next */
+        vm->stained = true;
+        vm->abnormal = false;
+        return HL_OK;
+    }
+    status = vm->kind.hv->scrub(vm->machine, err);
     if (!status)
         status = vm_unmap_all(vm, err); /* then the tables are the template's */
     if (!status)
@@ -320,7 +419,11 @@ void vm_trim(struct vm *vm)
 {
     uint32_t stale = 0;
 
-    if (vm->lost || collect(vm, NULL) || vm_map_put(vm, vm->content, &stale, NULL))
+    if (!vm->lost && vm->kind.hv->renew)
+        vm->lost = rebuild(vm, vm->content, NULL) != HL_OK;
+    if (vm->lost || vm->kind.hv->renew)
+        return;
+    if (collect(vm, NULL) || vm_map_put(vm, vm->content, &stale, NULL))
         vm->lost = true;
     else if (vm->kind.hv->remaps &&
              (vm->touched.count > TOUCHED_MAX || vm->requests_end > MESSAGES_KEEP) &&
@@ -330,22 +433,52 @@ void vm_trim(struct vm *vm)
 
 /* ---- Freezing ---------------------------------------------------------------------------- */
 
+/* Dirty pages, some at a time: their numbers, and where the host can read them. */
+struct group {
+    uint64_t at; /* of dirty_next */
+    uint64_t numbers[HV_STORE_MAX];
+    const uint8_t *pages[HV_STORE_MAX];
+    uint32_t count, next;
+};
+
+static hl_status next_group(struct group *group, struct vm *vm, hl_error *err)
+{
+    uint64_t number;
+
+    group->count = group->next = 0;
+    while (group->count < HV_STORE_MAX && dirty_next(&vm->dirty, &group->at, &number)) {
+        if (is_message(vm, number))
+            continue;
+        group->pages[group->count] = page_of(vm, number);
+        group->numbers[group->count++] = number;
+    }
+    if (!group->count || !vm->kind.hv->store)
+        return HL_OK;
+    return vm->kind.hv->store(group->pages, vm->machine, group->numbers, group->count, err);
+}
+
 /* Fills pages[] with copies of what differs from the VM's content. */
 static hl_status capture(struct content_page pages[], uint32_t *count, struct vm *vm, hl_error *err)
 {
-    uint64_t at = 0, number;
+    struct group group = {0};
+    uint64_t number;
     uint8_t *fresh = NULL;
     enum page_kind kind;
+    hl_status status;
 
-    while (dirty_next(&vm->dirty, &at, &number)) {
-        if (is_message(vm, number))
-            continue;
+    for (;; group.next++) {
+        if (group.next == group.count) {
+            status = next_group(&group, vm, err);
+            if (status || !group.count)
+                break;
+        }
+        number = group.numbers[group.next];
         if (!fresh)
             fresh = pages_new();
         if (!fresh)
             return error_set(err, HL_E_MEMORY, "no memory for a snapshot of %llu pages",
                              (unsigned long long)vm->dirty.count);
-        kind = page_capture(fresh, page_of(vm, number), content_at(vm->content, number));
+        kind = page_capture(fresh, group.pages[group.next], content_at(vm->content, number));
         if (kind == PAGE_SAME)
             continue;
         pages[*count] = (struct content_page){number, kind == PAGE_ZERO ? pages_zero : fresh};
@@ -355,7 +488,7 @@ static hl_status capture(struct content_page pages[], uint32_t *count, struct vm
     }
     if (fresh)
         pages_release(fresh);
-    return HL_OK;
+    return status;
 }
 
 static hl_status freeze_changes(struct content **out, struct vm *vm, hl_error *err)
@@ -406,10 +539,10 @@ HL__HOT hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
     const struct hv_ops *hv = vm->kind.hv;
     hl_status status;
 
-    if (!vm->laid)
-        vm_lay(vm);
     for (;;) {
-        status = hv->run(vm->machine, vm->has_reset ? &vm->reset : NULL, exit, err);
+        status = lay(vm, err);
+        if (!status)
+            status = hv->run(vm->machine, vm->has_reset ? &vm->reset : NULL, exit, err);
         vm->has_reset = false; /* even if stopped at once: they are in place */
         if (!status && exit->kind != HV_EXIT_DIRTY)
             return HL_OK;
@@ -428,24 +561,14 @@ HL__HOT hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
 
 static hl_status make_machine(struct vm *vm, hl_error *err)
 {
-    const struct base *base = vm->base;
-    struct hv_view views[1 + BASE_RUNS_MAX] = {{&vm->kind.shape->system, 0, 0, SYSTEM_SIZE}};
     struct x86_state state;
-    struct hv_setup setup = {
-        .memory_size = vm->memory.layout->memory_size,
-        .views = views,
-        .view_count = 1 + base->run_count,
-        .state = &state,
-        .avx = vm->kind.avx,
-    };
+    struct plan plan;
     hl_status status;
-    uint32_t i;
 
-    for (i = 0; i < base->run_count; i++)
-        views[1 + i] = (struct hv_view){&base->share, base->runs[i].offset, base->runs[i].gpa,
-                                        base->runs[i].size};
+    make_plan(&plan, vm, vm->base);
     x86_state_init(&state, vm->kind.avx, x86_vendor_intel());
-    status = vm->kind.hv->create(&vm->machine, &setup, err);
+    plan.setup.state = &state;
+    status = vm->kind.hv->create(&vm->machine, &plan.setup, err);
     if (!status)
         vm->memory.base = vm->kind.hv->memory(vm->machine);
     return status;

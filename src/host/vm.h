@@ -45,6 +45,7 @@ struct vm {
     struct hv_reset reset;         /* registers for the next entry */
     bool has_reset;
     bool laid;       /* memory is the content; else its pages beyond the base are to come */
+    bool stained;    /* of a backend that renews: that must come first */
     bool abnormal;   /* the last exit was not the gate's */
     bool lost;       /* nothing heals it */
     struct vm *next; /* in the cache */
@@ -90,6 +91,8 @@ static inline uint64_t vm_stack(const struct vm *vm)
 {
     return vm->has_reset ? vm->reset.rsp : vm->kind.hv->stack(vm->machine);
 }
+/* Writes to a new VM's area from its start on; the rest of the last page is zero. */
+hl_status vm_write(struct vm *vm, int area, const uint8_t *from, uint64_t size, hl_error *err);
 /* Host writes: the pages of an area that they touched. */
 void vm_wrote(struct vm *vm, int area, uint64_t offset, uint64_t size);
 #endif

@@ -274,7 +274,7 @@ TEST(sandbox)
     check_error(hl_sandbox_create(NULL, guest, NULL, NULL, &err.it), HL_E_INVALID, "out is NULL");
     ARM(box);
     check_error(hl_sandbox_create(&box.it, guest, NULL, &wrong, &err.it), HL_E_INVALID,
-                "hl_config.hypervisor is 9, wanted 0 (any) or 1 (kvm)");
+                "hl_config.hypervisor is 9, wanted 0 (any), 1 (kvm) or 2 (process)");
     ALIVE(box);
     CHECK(!box.it);
     ARM(box);

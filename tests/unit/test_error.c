@@ -169,5 +169,5 @@ TEST(version_and_hypervisors)
     CHECK_STR(hl_hypervisor_name(HL_HYPERVISOR_KVM), "kvm");
     CHECK_STR(hl_hypervisor_name((hl_hypervisor)99), "?");
     CHECK_INT(hl_hypervisor_probe((hl_hypervisor)99, &err), HL_E_INVALID);
-    CHECK_STR(err.text, "hypervisor 99, wanted 0 (any) or 1 (kvm)");
+    CHECK_STR(err.text, "hypervisor 99, wanted 0 (any), 1 (kvm) or 2 (process)");
 }

@@ -39,7 +39,7 @@ TEST(probe_says_what_is_usable)
     CHECK_STR(err.text, "ok");
     CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_KVM, NULL), HL_OK);
     CHECK_INT(hl_hypervisor_probe((hl_hypervisor)99, &err), HL_E_INVALID);
-    CHECK_STR(err.text, "hypervisor 99, wanted 0 (any) or 1 (kvm)");
+    CHECK_STR(err.text, "hypervisor 99, wanted 0 (any), 1 (kvm) or 2 (process)");
     CHECK_STR(hl_hypervisor_name(HL_HYPERVISOR_KVM), "kvm");
     CHECK_STR(hl_hypervisor_name(HL_HYPERVISOR_ANY), "any");
     CHECK_STR(hl_hypervisor_name((hl_hypervisor)99), "?");

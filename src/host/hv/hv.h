@@ -42,10 +42,21 @@ struct hv_view { /* guest memory that starts as a copy-on-write view */
     uint64_t gpa, size; /* whole pages */
 };
 
+/* Where a guest has its memory, for backends to which page tables mean nothing. */
+enum hv_region_kind { HV_REGION_MEMORY, HV_REGION_GATE, HV_REGION_REQUESTS, HV_REGION_REPLIES };
+struct hv_region {
+    uint64_t address;   /* guest-virtual */
+    uint64_t gpa, size; /* whole pages */
+    uint32_t access;    /* HL_READ | HL_WRITE | HL_EXECUTE of the guest; 0: there, but closed */
+    enum hv_region_kind kind;
+};
+
 struct hv_setup {
     uint64_t memory_size; /* bytes, whole pages; zero but for the views */
     const struct hv_view *views;
     uint32_t view_count;
+    const struct hv_region *regions;
+    uint32_t region_count;
     const struct x86_state *state; /* of the processor before its first entry */
     bool avx;                      /* the host's AVX state for the guest */
 };
@@ -58,7 +69,9 @@ struct hv_map {
     bool writable; /* else by nobody */
 };
 
-struct hv_reset { /* general registers written by an entry; all others 0 */
+/* General registers written by an entry; all others 0. A backend with a gate of
+ * its own has its scrub entry in place of rip. */
+struct hv_reset {
     uint64_t rip, rsp, rdi, rflags;
 };
 
@@ -66,7 +79,9 @@ struct hv_reset { /* general registers written by an entry; all others 0 */
 typedef void (*hv_page_fn)(void *ctx, uint64_t page);
 
 enum hv_exit_kind {
-    HV_EXIT_PORT,     /* port I/O */
+    HV_EXIT_GATE,     /* the guest called the gate */
+    HV_EXIT_FAULT,    /* an exception of the guest */
+    HV_EXIT_PORT,     /* any other port I/O */
     HV_EXIT_MEMORY,   /* a guest-physical address without memory */
     HV_EXIT_SHUTDOWN, /* triple fault */
     HV_EXIT_STOPPED,  /* by stop, or for no reason: then run again */
@@ -77,12 +92,18 @@ enum hv_exit_kind {
 struct hv_exit {
     enum hv_exit_kind kind;
     bool write;   /* PORT, MEMORY: out, store */
+    bool known;   /* FAULT: all of the error code is; else no write and no fetch is in it */
+    bool call;    /* FAULT: it was a system call; code is its number */
     uint8_t size; /* PORT: bytes of one access, 1, 2 or 4 */
     uint16_t port;
     uint32_t count; /* PORT: accesses; 1 unless string I/O */
     uint32_t code;
-    uint64_t address; /* MEMORY: guest-physical */
+    uint32_t vector, error; /* FAULT; error: of a page fault, else what there is */
+    uint64_t address;       /* MEMORY: guest-physical; FAULT: of a page fault, guest-virtual */
+    uint64_t rip;           /* FAULT */
 };
+
+enum { HV_STORE_MAX = 64 };
 
 struct hv_ops {
     const char *name;
@@ -126,12 +147,25 @@ struct hv_ops {
      * abandons what is pending and puts everything but user-mode state and
      * memory back to how creation left it. An error: destroy this VM. */
     hl_status (*scrub)(struct hv_vm *vm, hl_error *err);
+
+    /* The following are NULL where the host has guest memory before it: it then
+     * reads and writes it there, and `scrub` is all that a new tenant takes.
+     * Where they are not, `memory` has the messages alone, and `scrub` is NULL. */
+
+    /* Ends what runs: memory is as a create with this setup leaves it. */
+    hl_status (*renew)(struct hv_vm *vm, const struct hv_setup *setup, hl_error *err);
+    /* Writes one page, at the latest before the guest runs again. */
+    hl_status (*load)(struct hv_vm *vm, uint64_t page, const uint8_t *bytes, hl_error *err);
+    /* Reads up to HV_STORE_MAX pages; out: where they are until the next operation. */
+    hl_status (*store)(const uint8_t *out[], struct hv_vm *vm, const uint64_t pages[],
+                       uint32_t count, hl_error *err);
     void (*destroy)(struct hv_vm *vm);
 };
 
 /* The backend for a choice, HL_HYPERVISOR_ANY included; NULL if it is none. */
 const struct hv_ops *hv_find(hl_hypervisor which);
 
+extern const struct hv_ops hv_process;
 extern const struct hv_ops hv_kvm;
 extern const struct hv_ops hv_kvm_log; /* as on a kernel without dirty ring */
 #endif

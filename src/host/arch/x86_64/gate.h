@@ -7,6 +7,10 @@
 
 /* gate.S has them. The page can be read and executed by the guest, not written. */
 extern const uint8_t gate_begin[], gate_scrub[], gate_end[];
+/* The same for a guest that runs in a process; wake and wait: where its two
+ * system calls return to. */
+extern const uint8_t gate_process_begin[], gate_process_scrub[], gate_process_end[];
+extern const uint8_t gate_process_wake[], gate_process_wait[];
 
 /* What the gate keeps on the guest's stack while the guest is parked, from RSP
  * up: so a snapshot of memory and RSP is all of a parked guest. Snapshot files

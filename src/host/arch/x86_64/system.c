@@ -104,19 +104,28 @@ static void write_vectors(uint8_t *code)
     memcpy(code + COMMON, common, sizeof common);
 }
 
-void system_init(uint8_t *system)
+static void write_gate(uint8_t *page, const uint8_t *begin, const uint8_t *end)
 {
     const uint32_t mxcsr = GATE_MXCSR_INIT;
-    uint8_t *gate = system + (HL_GATE - HL_WINDOW);
 
+    memcpy(page, begin, (size_t)(end - begin));
+    memcpy(page + GATE_XSAVE_MXCSR, &mxcsr, sizeof mxcsr);
+    if (x86_xsave_compacts())
+        put64(page + GATE_XSAVE_COMPACTION, 1ull << 63);
+}
+
+void system_gate_process(uint8_t *page)
+{
+    write_gate(page, gate_process_begin, gate_process_end);
+}
+
+void system_init(uint8_t *system)
+{
     write_gdt(system);
     write_tss(system + (SYSTEM_TSS - HL_WINDOW));
     write_idt(system + (SYSTEM_IDT - HL_WINDOW));
     write_vectors(system + (SYSTEM_VECTORS - HL_WINDOW));
-    memcpy(gate, gate_begin, (size_t)(gate_end - gate_begin));
-    memcpy(gate + GATE_XSAVE_MXCSR, &mxcsr, sizeof mxcsr);
-    if (x86_xsave_compacts())
-        put64(gate + GATE_XSAVE_COMPACTION, 1ull << 63);
+    write_gate(system + (HL_GATE - HL_WINDOW), gate_begin, gate_end);
 }
 
 /* ---- Page tables (SDM 3A 4.5) --------------------------------------------------- */

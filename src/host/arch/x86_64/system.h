@@ -46,6 +46,8 @@ static inline uint64_t system_scrub_entry(void)
 
 /* Writes everything but page tables and boot block to the zeroed template. */
 void system_init(uint8_t *system);
+/* Writes the gate's page of a guest that runs in a process; it is zeroed. */
+void system_gate_process(uint8_t *page);
 
 struct system_tables {
     uint8_t *system; /* the template */

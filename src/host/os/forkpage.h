@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* State that a forked child finds zeroed: locks are free there, stocks empty. */
-#ifndef HL_HOST_FORKPAGE_H
-#define HL_HOST_FORKPAGE_H
+#ifndef HL_HOST_OS_FORKPAGE_H
+#define HL_HOST_OS_FORKPAGE_H
 
 #include <stdatomic.h>
 
-#include "os/os.h"
+#include "os.h"
 
 /* The page of this slot, at most HL_PAGE bytes of state, made at its first use;
  * NULL: none can be had. Any thread. */

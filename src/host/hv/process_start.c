@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starts tracers so that the application never hears of them. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../error.h"
+#include "process.h"
+
+extern const uint8_t process_image[], process_image_end[]; /* process/image.S */
+
+enum { STACK_SIZE = 32768, MOMENT_NS = 50000000 };
+
+void process_wake(uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+bool process_alive(const struct process_template *template)
+{
+    struct pollfd tracer = {template->tracer, POLLIN, 0};
+
+    return template->tracer >= 0 && poll(&tracer, 1, 0) == 0;
+}
+
+bool process_sleep(const struct process_template *template, uint32_t *word)
+{
+    const struct timespec moment = {0, MOMENT_NS};
+
+    if (syscall(SYS_futex, word, FUTEX_WAIT, 0, &moment, NULL, 0) < 0 && errno == ETIMEDOUT)
+        return process_alive(template);
+    return true;
+}
+
+/* ---- Its program ---------------------------------------------------------------- */
+
+static hl_status make_program(os_share *out, hl_error *err)
+{
+    const size_t size = (size_t)(process_image_end - process_image);
+    hl_status status = os_share_create(out, NULL, size, err);
+
+    if (!status)
+        status = os_share_write(out, process_image, size, 0, err);
+    return status ? status : os_share_seal(out, NULL, err);
+}
+
+/* ---- Two steps away ------------------------------------------------------------------ */
+
+/* An exec'd child sends SIGCHLD and shows up in the application's wait. So the
+ * tracer is the child of a process that has ended: its parent is whoever reaps
+ * orphans. */
+struct spawn {
+    const struct process_template *template;
+    int program;
+    int error;
+    pid_t tracer;
+    int pidfd;
+    char control[12];
+    _Alignas(16) uint8_t stacks[2][STACK_SIZE];
+};
+
+static void pass(int fd)
+{
+    fcntl(fd, F_SETFD, 0);
+}
+
+/* In the memory of the application, whose thread waits. */
+static int become_tracer(void *arg)
+{
+    static char name[] = "hyperlight-tracer";
+    struct spawn *spawn = arg;
+    const struct tracer_head *head = spawn->template->head;
+    char *argv[] = {name, spawn->control, NULL}, *envp[] = {NULL};
+    uint32_t i;
+
+    pass((int)spawn->template->control.handle);
+    pass(head->arena);
+    pass(head->host);
+    for (i = 0; i < head->share_count; i++)
+        pass(head->shares[i]);
+    syscall(SYS_execveat, spawn->program, "", argv, envp, AT_EMPTY_PATH);
+    spawn->error = errno;
+    syscall(SYS_exit, 1);
+    return 0;
+}
+
+static int between(void *arg)
+{
+    struct spawn *spawn = arg;
+
+    spawn->tracer = clone(become_tracer, spawn->stacks[1] + STACK_SIZE,
+                          CLONE_VM | CLONE_VFORK | CLONE_PIDFD, spawn, &spawn->pidfd);
+    if (spawn->tracer < 0)
+        spawn->error = errno;
+    syscall(SYS_exit, 0);
+    return 0;
+}
+
+/* With every signal blocked: a handler would run in the application's memory
+ * but in another process. */
+static hl_status spawn(struct spawn *with, hl_error *err)
+{
+    sigset_t all, before;
+    pid_t middle;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    middle = clone(between, with->stacks[0] + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_FILES,
+                   with);
+    error = middle < 0 ? errno : with->error;
+    if (middle >= 0)
+        while (waitpid(middle, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error ? error_errno(err, error, "starting the tracer of guest processes") : HL_OK;
+}
+
+static hl_status launch(struct process_template *template, hl_error *err)
+{
+    struct spawn *with = mmap(NULL, sizeof *with, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    os_share program = OS_SHARE_NONE;
+    hl_status status;
+
+    if (with == MAP_FAILED)
+        return error_errno(err, errno, "a stack for the tracer of guest processes");
+    with->template = template;
+    with->pidfd = -1;
+    snprintf(with->control, sizeof with->control, "%d", (int)template->control.handle);
+    status = make_program(&program, err);
+    with->program = (int)program.handle;
+    if (!status)
+        status = spawn(with, err);
+    template->tracer = with->pidfd;
+    template->tracer_pid = with->tracer;
+    os_share_close(&program);
+    munmap(with, sizeof *with);
+    return status;
+}
+
+/* ---- Until it is ready ----------------------------------------------------------------- */
+
+static hl_status refused(const struct process_template *template, hl_error *err)
+{
+    static const char *const where[] = {
+        [TRACER_STARTING] = "the tracer ended while it started",
+        [TRACER_READY] = "?",
+        [TRACER_MEMORY] = "mapping guest memory in a process",
+        [TRACER_FORK] = "making the template of guest processes",
+        [TRACER_TRACE] = "tracing guest processes",
+        [TRACER_FILTER] = "the system call filter of guest processes",
+        [TRACER_INHERIT] = "keeping the template's memory from guest processes",
+        [TRACER_LIMITS] = "limits of guest processes",
+        [TRACER_LOST] = "the template of guest processes ended while it started",
+    };
+    const uint32_t state = template->head->state, known = sizeof where / sizeof where[0];
+    const int error = template->head->error;
+    const char *what = where[state < known ? state : TRACER_LOST];
+
+    if (state == TRACER_TRACE)
+        return error_set(err, HL_E_NO_HYPERVISOR,
+                         "%s: %s; is ptrace forbidden here (a container's seccomp profile, or "
+                         "/proc/sys/kernel/yama/ptrace_scope above 1)?",
+                         what, strerror(error));
+    if (error == ENOMEM || error == EAGAIN)
+        return error_set(err, HL_E_MEMORY, "%s: %s", what, strerror(error));
+    return error_set(err, HL_E_NO_HYPERVISOR, "%s%s%s", what, error ? ": " : "",
+                     error ? strerror(error) : "");
+}
+
+hl_status process_start(struct process_template *template, hl_error *err)
+{
+    hl_status status = launch(template, err);
+    uint32_t *state = &template->head->state;
+
+    if (status)
+        return status;
+    while (!__atomic_load_n(state, __ATOMIC_SEQ_CST) && process_sleep(template, state))
+        ;
+    return *state == TRACER_READY ? HL_OK : refused(template, err);
+}
+
+void process_end(struct process_template *template)
+{
+    struct pollfd tracer = {template->tracer, POLLIN, 0};
+
+    if (template->tracer < 0)
+        return;
+    __atomic_store_n(&template->head->quit, 1, __ATOMIC_SEQ_CST);
+    syscall(SYS_pidfd_send_signal, template->tracer, SIGUSR1, NULL, 0);
+    while (poll(&tracer, 1, 10000) < 0 && errno == EINTR)
+        ;
+    close(template->tracer);
+    template->tracer = -1;
+}
