@@ -32,6 +32,7 @@ static hl_status ask(const hl_snapshot *warm, uint32_t number, uint32_t *primes,
 
 int main(int argc, char **argv)
 {
+    const hl_config config = {.struct_size = sizeof config, .allow_process = 1};
     hl_guest *guest = NULL;
     hl_sandbox *box = NULL;
     hl_snapshot *warm = NULL;
@@ -40,7 +41,7 @@ int main(int argc, char **argv)
     hl_error err;
 
     if (!hl_guest_open(&guest, argc > 1 ? argv[1] : "clones_guest", &err) &&
-        !hl_sandbox_create(&box, guest, NULL, NULL, &err) &&
+        !hl_sandbox_create(&box, guest, NULL, &config, &err) &&
         !hl_sandbox_call(NULL, box, "WarmUp", NULL, 0, &err) && !hl_snapshot_take(&warm, box, &err))
         for (start = now_us(); i < CLONES && !ask(warm, i, &primes, &err); i++)
             ;

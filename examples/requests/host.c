@@ -20,6 +20,7 @@ static hl_status serve(hl_sandbox *box, const hl_snapshot *clean, const char *re
 
 int main(int argc, char **argv)
 {
+    const hl_config config = {.struct_size = sizeof config, .allow_process = 1};
     const char *requests[] = {"alice's password", "bob's key", "eve"};
     hl_guest *guest = NULL;
     hl_sandbox *box = NULL;
@@ -28,7 +29,8 @@ int main(int argc, char **argv)
     size_t i;
 
     if (!hl_guest_open(&guest, argc > 1 ? argv[1] : "requests_guest", &err) &&
-        !hl_sandbox_create(&box, guest, NULL, NULL, &err) && !hl_snapshot_take(&clean, box, &err))
+        !hl_sandbox_create(&box, guest, NULL, &config, &err) &&
+        !hl_snapshot_take(&clean, box, &err))
         for (i = 0; i < 3 && !serve(box, clean, requests[i], &err); i++)
             ;
     if (err.status)

@@ -106,6 +106,16 @@ static inline uint64_t snapfile_gpa(const struct image *image, const struct layo
                                                : layout_gpa(address);
 }
 
+/* What a backend's sandboxes are in. */
+static inline uint32_t snapfile_kind(const struct hv_ops *hv)
+{
+    return hv->id == HL_HYPERVISOR_PROCESS ? SNAPFILE_PROCESS : SNAPFILE_VM;
+}
+static inline const char *snapfile_kind_name(uint32_t kind)
+{
+    return kind == SNAPFILE_PROCESS ? "process" : "virtual machine";
+}
+
 /* ---- Reading ---------------------------------------------------------------------- */
 
 struct snapfile { /* one that is being read; snapfile_close ends it */

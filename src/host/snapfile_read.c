@@ -16,14 +16,9 @@
 
 static hl_status check_kind(const struct snapfile_header *head, hl_error *err)
 {
-    if (head->kind == SNAPFILE_PROCESS)
-        return error_set(err, HL_E_UNSUPPORTED,
-                         "kind is %d: the snapshot is of a sandbox in a process; this library "
-                         "makes virtual machines",
-                         SNAPFILE_PROCESS);
-    if (head->kind != SNAPFILE_VM)
-        return error_set(err, HL_E_IMAGE, "kind is %u, wanted %d (virtual machine)", head->kind,
-                         SNAPFILE_VM);
+    if (head->kind != SNAPFILE_VM && head->kind != SNAPFILE_PROCESS)
+        return error_set(err, HL_E_IMAGE, "kind is %u, wanted %d (virtual machine) or %d (process)",
+                         head->kind, SNAPFILE_VM, SNAPFILE_PROCESS);
     if (head->machine != SNAPFILE_X86_64)
         return error_set(err, HL_E_UNSUPPORTED, "machine is %u, wanted %d (x86-64)", head->machine,
                          SNAPFILE_X86_64);
@@ -58,7 +53,7 @@ static hl_status check_features(const struct snapfile_header *head, hl_error *er
 {
     const bool avx = head->flags & SNAPFILE_AVX;
     const uint64_t wanted = head->features | (avx ? 1ull << X86_FEATURE_AVX : 0);
-    const uint64_t missing = wanted & ~x86_features(avx);
+    const uint64_t missing = wanted & ~x86_features(avx || head->kind == SNAPFILE_PROCESS);
     unsigned bit = 0;
     char here[X86_VENDOR_SIZE];
 
@@ -236,9 +231,15 @@ static hl_status fill(hl_snapshot *snapshot, struct snapfile *f, const struct hv
 
 static hl_status load(hl_snapshot **out, struct snapfile *f, const struct hv_ops *hv, hl_error *err)
 {
-    hl_snapshot *snapshot = calloc(1, sizeof *snapshot);
+    hl_snapshot *snapshot;
     hl_status status;
 
+    if (!hv || snapfile_kind(hv) != f->head.kind)
+        return error_set(err, HL_E_UNSUPPORTED,
+                         "kind is %u: the snapshot is of a sandbox in a %s, wanted one in a %s",
+                         f->head.kind, snapfile_kind_name(f->head.kind),
+                         hv ? snapfile_kind_name(snapfile_kind(hv)) : "?");
+    snapshot = calloc(1, sizeof *snapshot);
     if (!snapshot)
         return error_set(err, HL_E_MEMORY, "no memory for a snapshot");
     status = fill(snapshot, f, hv, err);
@@ -260,6 +261,9 @@ hl_status snapshot_load_on(hl_snapshot **out, const struct hv_ops *hv, const cha
     *out = NULL;
     status = snapfile_open(&file, path, err);
     if (!status) {
+        if (!hv)
+            hv = hv_find(file.head.kind == SNAPFILE_PROCESS ? HL_HYPERVISOR_PROCESS
+                                                            : HL_HYPERVISOR_ANY);
         status = load(out, &file, hv, err);
         if (status)
             error_within(err, path);
@@ -270,14 +274,10 @@ hl_status snapshot_load_on(hl_snapshot **out, const struct hv_ops *hv, const cha
 
 hl_status hl_snapshot_load(hl_snapshot **out, const char *path, hl_error *err)
 {
-    const struct hv_ops *hv = hv_find(HL_HYPERVISOR_ANY);
-
     if (!out)
         return error_set(err, HL_E_INVALID, "hl_snapshot_load: out is NULL");
     *out = NULL;
     if (!path)
         return error_set(err, HL_E_INVALID, "hl_snapshot_load: path is NULL");
-    if (!hv)
-        return error_set(err, HL_E_NO_HYPERVISOR, "this library has no backend for this system");
-    return snapshot_load_on(out, hv, path, err);
+    return snapshot_load_on(out, NULL, path, err);
 }

@@ -199,11 +199,11 @@ static void fill_header(struct writer *w)
     memcpy(head->magic, SNAPFILE_MAGIC, sizeof head->magic);
     head->byte_order = SNAPFILE_ORDER;
     head->version = SNAPFILE_VERSION;
-    head->kind = SNAPFILE_VM;
+    head->kind = snapfile_kind(snapshot->kind.hv);
     head->machine = SNAPFILE_X86_64;
     head->abi = w->image->abi;
     head->flags = snapshot->kind.avx ? SNAPFILE_AVX : 0;
-    head->features = x86_features(snapshot->kind.avx);
+    head->features = x86_features(snapshot->kind.avx || head->kind == SNAPFILE_PROCESS);
     x86_vendor((char *)head->vendor);
     head->rsp = snapshot->park.rsp;
     head->init_size = sizes->init_data;

@@ -136,6 +136,7 @@ TEST(cancel_signal_of_the_application_is_refused)
     hl_sandbox *box;
     hl_error err;
 
+    vm_needs_kvm();
     signal(SIGUSR1, on_signal);
     CHECK_INT(hl_sandbox_create(&box, guest, NULL, &config, &err), HL_E_INVALID);
     CHECK_HAS(err.text, "is handled or ignored by the application");

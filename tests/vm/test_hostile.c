@@ -5,6 +5,8 @@
 
 /* What an attack may end in. OK: the instruction is harmless in user mode. */
 enum { M_OK = 1, M_FAULT = 2, M_PROTOCOL = 4, M_DEADLINE = 8 };
+/* By a port that only VMs have: in a process all of them fault. */
+#define M_PORT (vm_hypervisor() == HL_HYPERVISOR_PROCESS ? M_FAULT : M_PROTOCOL)
 
 struct attack {
     const char *function;
@@ -14,7 +16,7 @@ struct attack {
 
 /* clang-format off */
 static const struct attack attacks[] = {
-    {"InGate", M_PROTOCOL, 0}, {"InGate16", M_FAULT, 13}, {"InGate32", M_FAULT, 13},
+    {"InGate", M_PROTOCOL | M_FAULT, 13}, {"InGate16", M_FAULT, 13}, {"InGate32", M_FAULT, 13},
     {"OutGate16", M_FAULT, 13}, {"OutGate32", M_FAULT, 13}, {"InsGate", M_PROTOCOL | M_FAULT, -1},
 
     /* KVM reports string output of single bytes as what the gate does. */
@@ -112,8 +114,10 @@ TEST(hostile_ports)
         err = attack(M_FAULT, "InPort", ARGS(hl_u32(ports[i])));
         CHECK_INT(err.vector, 13);
     }
-    err = attack(M_PROTOCOL, "InPort", ARGS(hl_u32(0x80)));
-    CHECK_HAS(err.text, "the guest broke the protocol: port 0x80, input of 1 x 1 bytes");
+    err = attack(M_PORT, "InPort", ARGS(hl_u32(0x80)));
+    CHECK_HAS(err.text, M_PORT == M_FAULT
+                            ? "general protection"
+                            : "the guest broke the protocol: port 0x80, input of 1 x 1 bytes");
 }
 
 /* A software KVM does not know int n in user mode and answers with other

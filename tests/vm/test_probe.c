@@ -34,6 +34,7 @@ TEST(probe_says_what_is_usable)
     struct sigaction action;
     hl_error err;
 
+    vm_needs_kvm();
     if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
         test_skip("%s", err.text);
     CHECK_STR(err.text, "ok");
@@ -54,6 +55,7 @@ TEST(probe_without_a_device)
 {
     hl_error err;
 
+    vm_needs_kvm();
     if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
         mount("none", "/dev", "tmpfs", 0, NULL))
         test_skip("hiding /dev: %s", strerror(errno));
@@ -67,6 +69,7 @@ TEST(probe_without_permission)
 {
     hl_error err;
 
+    vm_needs_kvm();
     if (access("/dev/kvm", F_OK))
         test_skip("/dev/kvm: %s", strerror(errno));
     if (setgroups(0, NULL) || setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
@@ -130,6 +133,7 @@ TEST(probe_makes_what_create_makes)
 {
     hl_guest *guest = vm_guest("simple");
 
+    vm_needs_kvm();
     vm_refuse(SYS_ioctl, 1, (uint32_t)KVM_SET_SREGS, EINVAL);
     expect_both(
         guest, HL_E_UNSUPPORTED,
@@ -156,6 +160,7 @@ TEST(probe_tells_a_shortage_from_a_missing_hypervisor)
     char text[100];
     size_t i;
 
+    vm_needs_kvm();
     for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         vm_refuse(SYS_ioctl, 1, KVM_CREATE_VM, cases[i].error);
         snprintf(text, sizeof text, "/dev/kvm: KVM_CREATE_VM: %s", cases[i].text);

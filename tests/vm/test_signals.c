@@ -79,6 +79,7 @@ TEST(signals_that_are_queued_are_refused)
     hl_sandbox *box;
     hl_error err;
 
+    vm_needs_kvm();
     CHECK_INT(hl_sandbox_create(&box, guest, NULL, &config, &err), HL_E_INVALID);
     CHECK_HAS(err.text, "a real-time signal, which can be lost where many are pending; wanted 1 "
                         "to 31");
@@ -234,6 +235,7 @@ TEST(signals_masks_that_cannot_be_set_are_reported)
     hl_sandbox *box = box_with(3000000);
     hl_error err;
 
+    vm_needs_kvm();
     CHECK_INT(vm_call(box, "Count", NONE).as.i32, 1);
     vm_refuse(SYS_ioctl, 1, (uint32_t)KVM_SET_SIGNAL_MASK, EPERM);
     CHECK_INT(vm_call(box, "Count", NONE).as.i32, 2); /* needs none */

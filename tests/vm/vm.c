@@ -6,14 +6,66 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+
+hl_hypervisor vm_hypervisor(void)
+{
+    const char *name = getenv("HL_TEST_HYPERVISOR");
+
+    return name && !strcmp(name, "process") ? HL_HYPERVISOR_PROCESS : HL_HYPERVISOR_ANY;
+}
+
+void vm_needs_kvm(void)
+{
+    if (vm_hypervisor() == HL_HYPERVISOR_PROCESS)
+        test_skip("of KVM itself");
+}
+
+/* Every create of a test comes through here (-Wl,--wrap): tests without a choice
+ * of their own have the one above. */
+static const hl_config *on_hypervisor(hl_config *own, const hl_config *given)
+{
+    const hl_config preset = {.struct_size = sizeof preset, .hypervisor = vm_hypervisor()};
+
+    if (given && (given->struct_size != sizeof *given || given->hypervisor))
+        return given;
+    *own = given ? *given : preset;
+    own->hypervisor = preset.hypervisor;
+    return own;
+}
+
+hl_status __real_hl_sandbox_create(hl_sandbox **, const hl_guest *, const hl_host *,
+                                   const hl_config *, hl_error *);
+hl_status __wrap_hl_sandbox_create(hl_sandbox **, const hl_guest *, const hl_host *,
+                                   const hl_config *, hl_error *);
+hl_status __real_hl_sandbox_create_from(hl_sandbox **, const hl_snapshot *, const hl_host *,
+                                        const hl_config *, hl_error *);
+hl_status __wrap_hl_sandbox_create_from(hl_sandbox **, const hl_snapshot *, const hl_host *,
+                                        const hl_config *, hl_error *);
+
+hl_status __wrap_hl_sandbox_create(hl_sandbox **out, const hl_guest *guest, const hl_host *host,
+                                   const hl_config *config, hl_error *err)
+{
+    hl_config own;
+
+    return __real_hl_sandbox_create(out, guest, host, on_hypervisor(&own, config), err);
+}
+
+hl_status __wrap_hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot,
+                                        const hl_host *host, const hl_config *config, hl_error *err)
+{
+    hl_config own;
+
+    return __real_hl_sandbox_create_from(out, snapshot, host, on_hypervisor(&own, config), err);
+}
 
 hl_guest *vm_guest(const char *name)
 {
     hl_guest *guest;
     hl_error err;
 
-    if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
+    if (hl_hypervisor_probe(vm_hypervisor(), &err))
         test_skip("%s", err.text);
     if (hl_guest_open(&guest, test_guest(name), &err))
         FAIL("%s", err.text);

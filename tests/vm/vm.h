@@ -11,6 +11,9 @@
  * no hypervisor is usable, and fails if anything else is wrong. */
 hl_sandbox *vm_box(const char *name, const hl_host *host, const hl_config *config);
 hl_guest *vm_guest(const char *name);
+/* What sandboxes are made on: HL_TEST_HYPERVISOR=process, else the best one. */
+hl_hypervisor vm_hypervisor(void);
+void vm_needs_kvm(void); /* skips a test of KVM itself where another is meant */
 hl_host *vm_host(const hl_host_function fns[], size_t count);
 
 /* Expects a call to end with this status and, unless NULL, this in its text. */
