@@ -22,6 +22,7 @@ struct process_template {
     struct tracer_words *words; /* the slot pages, one every TRACER_PAGE */
     int tracer;                 /* its pidfd; -1: not started */
     pid_t tracer_pid;
+    bool own; /* it is a child of this process */
 };
 
 /* The template for this memory, made if there is none, and a slot of it. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 
 #include "../error.h"
 #include "process.h"
+#include "process_fork.h"
 
 extern const uint8_t process_image[], process_image_end[]; /* process/image.S */
 
@@ -107,22 +109,42 @@ static int between(void *arg)
     return 0;
 }
 
+static int two_steps(struct spawn *with)
+{
+    const pid_t middle = clone(between, with->stacks[0] + STACK_SIZE,
+                               CLONE_VM | CLONE_VFORK | CLONE_FILES, with);
+
+    if (middle < 0)
+        return errno;
+    while (waitpid(middle, NULL, __WALL) < 0 && errno == EINTR)
+        ;
+    return with->error;
+}
+
+/* Is this process whoever reaps its orphans? Then the above would show. */
+static bool reaps_orphans(void)
+{
+    int subreaper = 0;
+
+    return getpid() == 1 || (!prctl(PR_GET_CHILD_SUBREAPER, &subreaper, 0, 0, 0) && subreaper);
+}
+
+static int one_step(struct spawn *with)
+{
+    with->tracer = process_fork(&with->pidfd, process_image, with->control);
+    return with->tracer < 0 ? errno : 0;
+}
+
 /* With every signal blocked: a handler would run in the application's memory
  * but in another process. */
-static hl_status spawn(struct spawn *with, hl_error *err)
+static hl_status spawn(struct spawn *with, bool own, hl_error *err)
 {
     sigset_t all, before;
-    pid_t middle;
     int error;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    middle = clone(between, with->stacks[0] + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_FILES,
-                   with);
-    error = middle < 0 ? errno : with->error;
-    if (middle >= 0)
-        while (waitpid(middle, NULL, __WALL) < 0 && errno == EINTR)
-            ;
+    error = own ? one_step(with) : two_steps(with);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error ? error_errno(err, error, "starting the tracer of guest processes") : HL_OK;
 }
@@ -139,10 +161,11 @@ static hl_status launch(struct process_template *template, hl_error *err)
     with->template = template;
     with->pidfd = -1;
     snprintf(with->control, sizeof with->control, "%d", (int)template->control.handle);
+    template->own = reaps_orphans();
     status = make_program(&program, err);
     with->program = (int)program.handle;
     if (!status)
-        status = spawn(with, err);
+        status = spawn(with, template->own, err);
     template->tracer = with->pidfd;
     template->tracer_pid = with->tracer;
     os_share_close(&program);
@@ -202,6 +225,9 @@ void process_end(struct process_template *template)
     syscall(SYS_pidfd_send_signal, template->tracer, SIGUSR1, NULL, 0);
     while (poll(&tracer, 1, 10000) < 0 && errno == EINTR)
         ;
+    if (template->own)
+        while (waitpid(template->tracer_pid, NULL, __WALL) < 0 && errno == EINTR)
+            ;
     close(template->tracer);
     template->tracer = -1;
 }

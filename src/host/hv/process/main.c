@@ -163,13 +163,44 @@ static void map_control(long fd)
         sys_leave(2);
 }
 
+/* Unmaps all of a range but what the kernel has sealed. */
+static void unmap(uint64_t start, uint64_t end)
+{
+    const uint64_t middle = start + (end - start) / 2 / TRACER_PAGE * TRACER_PAGE;
+
+    if (!SYS(munmap, start, end - start) || end - start == TRACER_PAGE)
+        return;
+    unmap(start, middle);
+    unmap(middle, end);
+}
+
+/* What a tracer has that was forked from the application and never exec'd: its
+ * memory, and in its registers whatever was there. */
+static void shed(void)
+{
+    static _Alignas(64) struct {
+        uint8_t legacy[24];
+        uint32_t mxcsr;
+        uint8_t rest[16384 - 28];
+    } initial = {.mxcsr = 0x1f80};
+
+    unmap(TRACER_PAGE * 16, TRACER_ARENA);
+    unmap(TRACER_ARENA, TRACER_CONTROL);
+    unmap(TRACER_CONTROL, TRACER_STACK);
+    unmap(TRACER_TEXT_END, 0x7ffffffff000);
+    __asm__ volatile("xrstor64 %0" ::"m"(initial), "a"(-1), "d"(-1) : "memory");
+    SYS(prctl, PR_SET_DUMPABLE, 1);
+}
+
 static uint64_t take_signals(void)
 {
     const uint64_t all = ~0ull, wanted = 1ull << (SIG_CHILD - 1) | 1ull << (SIG_ORDER - 1);
     const uint64_t preset[4] = {0, 0, 0, 0}; /* struct sigaction: SIG_DFL */
+    int i;
 
     SYS(rt_sigprocmask, 2 /* SIG_SETMASK */, &all, 0, 8);
-    SYS(rt_sigaction, SIG_CHILD, preset, 0, 8); /* ignored, it would reap behind our back */
+    for (i = 1; i <= 64; i++) /* SIGCHLD ignored would reap behind our back */
+        SYS(rt_sigaction, i, preset, 0, 8);
     return wanted;
 }
 
@@ -197,9 +228,12 @@ __attribute__((used)) _Noreturn void tracer_main(const long *stack)
 
     if (stack[0] < 2)
         sys_leave(2);
+    if (stack[0] > 2)
+        shed();
     map_control(number((const char *)stack[2]));
     close_others();
     SYS(setsid, 0);
+    SYS(prctl, PR_SET_NAME, "hl-tracer");
     hurry();
     if (!map_shared()) {
         tell(TRACER_MEMORY);

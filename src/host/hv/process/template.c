@@ -103,6 +103,7 @@ static void limit_self(void)
         size_t size;
     } no_stack = {0, 2 /* SS_DISABLE */, 0, 0};
 
+    SYS(prctl, PR_SET_NAME, "hl-guest");
     last_to_live();
     SYS(sigaltstack, &no_stack);
     check(TRACER_LIMITS, SYS(prctl, PR_SET_NO_NEW_PRIVS, 1));

@@ -17,6 +17,9 @@
 #define TRACER_ARENA 0x680000000000ull   /* slot pages, requests, replies: not in children */
 #define TRACER_CONTROL 0x6d0000000000ull /* struct tracer_head and slots: not in children */
 #define TRACER_WORDS 0x6e0000000000ull   /* a child's own slot page */
+#define TRACER_STACK 0x6f0000000000ull   /* of a tracer that was not exec'd */
+#define TRACER_TEXT 0x700000000000ull    /* the tracer's program, less than 16 MiB */
+#define TRACER_TEXT_END 0x700001000000ull
 
 enum {
     TRACER_PAGE = 4096,
