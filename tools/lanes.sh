@@ -33,6 +33,7 @@ run_tests() # TREE [PATTERN PREFIX...]
     [[ $pattern ]] || { packages_need python3 &&
         tally_folder "$tree" "build/$tree/tests/cli" '' "${@:3}"; }
     [[ $pattern ]] || tally_folder "$tree" "build/$tree/tests/whitebox" '' "${@:3}"
+    [[ $pattern ]] || tally_folder "$tree" "build/$tree/tests/process" '' "${@:3}"
     HL_TEST_HYPERVISOR=process tally_folder "$tree@process" "build/$tree/tests/vm" "$pattern" \
         "${@:3}"
 }

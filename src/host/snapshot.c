@@ -44,8 +44,9 @@ hl_status snapshot_config(hl_config *out, const hl_config *given, const hl_snaps
     hl_status status = config_from_shape(out, given, &kind->shape->sizes, kind->avx, err);
 
     if (!status && out->hypervisor && out->hypervisor != kind->hv->id)
-        status = error_set(err, HL_E_INVALID, "hl_config.hypervisor is %s, the snapshot is of %s",
-                           hl_hypervisor_name((hl_hypervisor)out->hypervisor), kind->hv->name);
+        status = error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u (%s), the snapshot is of %u (%s)",
+                           out->hypervisor, hl_hypervisor_name((hl_hypervisor)out->hypervisor),
+                           kind->hv->id, kind->hv->name);
     /* A file comes from anybody: it is not the one to choose the weaker wall. */
     if (!status && kind->hv->id == HL_HYPERVISOR_PROCESS && !kind->domain && !out->hypervisor &&
         !out->allow_process)

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds and counts what the processes of a sandbox do. */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+hl_sandbox *process_box(const char *name, const hl_config *config)
+{
+    hl_guest *guest;
+    hl_sandbox *box;
+    hl_error err;
+
+    if (hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err))
+        test_skip("%s", err.text);
+    if (hl_guest_open(&guest, test_guest(name), &err) ||
+        sandbox_create_on(&box, &hv_process, guest, NULL, config, &err))
+        FAIL("%s: %s", name, err.text);
+    hl_guest_release(guest);
+    return box;
+}
+
+hl_snapshot *process_take(hl_sandbox *box)
+{
+    hl_snapshot *snapshot;
+    hl_error err;
+
+    if (hl_snapshot_take(&snapshot, box, &err))
+        FAIL("take: %s", err.text);
+    return snapshot;
+}
+
+void process_restore(hl_sandbox *box, const hl_snapshot *snapshot)
+{
+    hl_error err;
+
+    if (hl_sandbox_restore(box, snapshot, &err))
+        FAIL("restore: %s", err.text);
+}
+
+/* ---- Processes ------------------------------------------------------------------- */
+
+pid_t process_tracer(const hl_sandbox *box)
+{
+    return box->vm->machine->template->tracer_pid;
+}
+
+/* The n-th child of the tracer, from 0; 0: there is none. */
+static pid_t descendant(const hl_sandbox *box, int n)
+{
+    const pid_t tracer = process_tracer(box);
+    char path[64];
+    FILE *file;
+    int pid = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", tracer, tracer);
+    file = fopen(path, "r");
+    if (!file)
+        test_skip("%s: %s", path, strerror(errno));
+    for (; n >= 0; n--)
+        if (fscanf(file, "%d", &pid) != 1)
+            pid = 0;
+    fclose(file);
+    return pid;
+}
+
+pid_t process_template_of(const hl_sandbox *box)
+{
+    return descendant(box, 0);
+}
+
+pid_t process_child(const hl_sandbox *box)
+{
+    return descendant(box, 1);
+}
+
+static bool is_zombie(pid_t pid)
+{
+    char path[64], state = 'Z';
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    file = fopen(path, "r");
+    if (!file)
+        return true;
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+        state = 'Z';
+    fclose(file);
+    return state == 'Z' || state == 'X';
+}
+
+bool process_is_gone(pid_t pid)
+{
+    int i;
+
+    for (i = 0; i < 500 && !is_zombie(pid); i++)
+        usleep(10000);
+    return i < 500;
+}
+
+/* ---- Their system calls --------------------------------------------------------------- */
+
+/* The number of raw_syscalls:sys_enter; 0: cannot be had. */
+static unsigned tracepoint(void)
+{
+    const char *const path = "/tmp/events/raw_syscalls/sys_enter/id";
+    static unsigned id;
+    FILE *file;
+
+    if (id || unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("none", "/tmp", "tracefs", 0, NULL))
+        return id;
+    file = fopen(path, "r");
+    if (file && fscanf(file, "%u", &id) != 1)
+        id = 0;
+    if (file)
+        fclose(file);
+    umount("/tmp");
+    return id;
+}
+
+int process_count_start(const hl_sandbox *box, const char *which)
+{
+    struct perf_event_attr attr = {
+        .type = PERF_TYPE_TRACEPOINT, .size = sizeof attr, .config = tracepoint(), .inherit = 1};
+    const pid_t template = process_template_of(box);
+    char filter[80];
+    int counter;
+
+    if (!attr.config)
+        return -1;
+    counter = (int)syscall(SYS_perf_event_open, &attr, template, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (counter < 0)
+        return -1;
+    snprintf(filter, sizeof filter, "common_pid != %d && %s", template, which);
+    if (ioctl(counter, PERF_EVENT_IOC_SET_FILTER, filter))
+        FAIL("perf filter: %s", strerror(errno));
+    return counter;
+}
+
+uint64_t process_count(int counter)
+{
+    uint64_t count = 0;
+
+    if (read(counter, &count, sizeof count) != sizeof count)
+        FAIL("perf counter: %s", strerror(errno));
+    return count;
+}

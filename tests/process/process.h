@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tests of the process backend share: sandboxes, and their processes. */
+#ifndef HL_TESTS_PROCESS_H
+#define HL_TESTS_PROCESS_H
+
+#include <sys/types.h>
+
+#include "../../src/host/hv/process.h"
+#include "../../src/host/sandbox.h"
+#include "vm/vm.h"
+
+/* A sandbox in a process; the test is skipped where none can be made. */
+hl_sandbox *process_box(const char *name, const hl_config *config);
+hl_snapshot *process_take(hl_sandbox *box);
+void process_restore(hl_sandbox *box, const hl_snapshot *snapshot);
+
+/* The processes of a sandbox's template: tracer, template, children. */
+pid_t process_tracer(const hl_sandbox *box);
+pid_t process_template_of(const hl_sandbox *box);
+pid_t process_child(const hl_sandbox *box); /* of the only sandbox of its template */
+bool process_is_gone(pid_t pid);            /* waits some seconds for it; a zombie is gone */
+
+/* Counts system calls that children of a template make from now on, as a
+ * tracepoint behind all filters sees them; `which`: a condition on id, their
+ * number. -1: there are no tracepoints here. */
+int process_count_start(const hl_sandbox *box, const char *which);
+uint64_t process_count(int counter);
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guests in processes that look for a way out: every path, number and argument. */
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../../src/host/arch/x86_64/system.h"
+#include "process.h"
+
+enum { NUMBERS = 600, URETPROBE = 335, UPROBE = 336 };
+
+static hl_sandbox *box;
+static hl_snapshot *clean;
+static int counter, control; /* of what no child may do; of what all do */
+
+static void begin(void)
+{
+    hl_config config = {.struct_size = sizeof config, .message_size = 65536, .heap_size = 1 << 20};
+
+    box = process_box("escape", &config);
+    clean = process_take(box);
+    hl_sandbox_set_deadline(box, 200000, NULL);
+    counter = process_count_start(box, "id != 202");
+    control = process_count_start(box, "id == 202");
+}
+
+/* The tracepoint has seen nothing but the gate's calls, and what the kernel lets
+ * through every filter. */
+static void end(uint64_t allowed)
+{
+    hl_sandbox_destroy(box); /* a child's count is added to its parent's at its end */
+    if (counter >= 0) {
+        CHECK_INT(process_count(counter), allowed);
+        CHECK(process_count(control) > 0);
+    }
+    hl_snapshot_release(clean);
+    if (counter < 0)
+        test_skip("held, but without a second count: no tracepoints here");
+}
+
+static hl_error attack(const char *function, const hl_value args[], uint32_t count)
+{
+    hl_error err;
+
+    hl_sandbox_call(NULL, box, function, args, count, &err);
+    process_restore(box, clean);
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1); /* it still works, from the beginning */
+    process_restore(box, clean);
+    return err;
+}
+
+/* A system call that must not come to anything: a fault that names it. */
+static void refused(uint64_t target, const uint64_t regs[7])
+{
+    const hl_error err = attack("Call", ARGS(hl_u64(target), hl_bytes(regs, 7 * sizeof *regs)));
+    char text[64];
+
+    snprintf(text, sizeof text, "system call %u", (uint32_t)regs[0]);
+    if (err.status != HL_E_FAULT || !strstr(err.text, text))
+        FAIL("call %#llx by %#llx: %d, %s", (unsigned long long)regs[0], (unsigned long long)target,
+             err.status, err.text);
+}
+
+/* ---- By an instruction of its own ----------------------------------------------------- */
+
+static void every_number(uint64_t high)
+{
+    static const uint64_t args[3][6] = {
+        {0, 0, 0, 0, 0, 0},
+        {1, HL_BOOT, 64, 0, 0, 0},
+        {TRACER_WORDS, FUTEX_WAIT, 0, 0, 0, 0},
+    };
+    uint64_t regs[7], number;
+    size_t i;
+
+    for (number = 0; number < NUMBERS; number++)
+        for (i = 0; i < 3; i++) {
+            regs[0] = high | number;
+            memcpy(regs + 1, args[i], sizeof args[i]);
+            refused(0, regs);
+        }
+}
+
+TEST_SLOW(escape_by_its_own_instruction)
+{
+    begin();
+    every_number(0);
+    end(0);
+}
+
+TEST_SLOW(escape_by_x32_numbers)
+{
+    begin();
+    every_number(0x40000000);
+    end(0);
+}
+
+/* ---- By the gate's instructions ---------------------------------------------------------- */
+
+struct site {
+    uint64_t at; /* of the syscall instruction */
+    uint64_t regs[7];
+};
+
+static void sites(struct site out[2])
+{
+    const uint64_t wake = HL_GATE + (uint64_t)(gate_process_wake - gate_process_begin) - 2;
+    const uint64_t wait = HL_GATE + (uint64_t)(gate_process_wait - gate_process_begin) - 2;
+
+    out[0] = (struct site){wake, {SYS_futex, TRACER_WORDS + 64, FUTEX_WAKE, 1}};
+    out[1] = (struct site){wait, {SYS_futex, TRACER_WORDS, FUTEX_WAIT, 0}};
+}
+
+TEST_SLOW(escape_by_one_bit_of_the_gates_arguments)
+{
+    struct site site[2];
+    uint64_t regs[7];
+    int i, arg, bit;
+
+    begin();
+    sites(site);
+    for (i = 0; i < 2; i++)
+        for (arg = 1; arg < 7; arg++)
+            for (bit = 0; bit < 64; bit++) {
+                memcpy(regs, site[i].regs, sizeof regs);
+                regs[arg] ^= 1ull << bit;
+                refused(site[i].at, regs);
+            }
+    end(0);
+}
+
+TEST_SLOW(escape_by_other_numbers_in_the_gate)
+{
+    struct site site[2];
+    uint64_t number;
+    int i;
+
+    begin();
+    sites(site);
+    for (i = 0; i < 2; i++)
+        for (number = 0; number < NUMBERS; number++) {
+            site[i].regs[0] = number;
+            if (number != SYS_futex && number != URETPROBE && number != UPROBE)
+                refused(site[i].at, site[i].regs);
+        }
+    end(0);
+}
+
+TEST(escape_by_the_other_sites_arguments)
+{
+    struct site site[2];
+
+    begin();
+    sites(site);
+    refused(site[0].at, site[1].regs);
+    refused(site[1].at, site[0].regs);
+    end(0);
+}
+
+/* The kernel lets these two through every filter; they do nothing outside of
+ * code that it has made itself. In the gate the second fence lets them through. */
+TEST(escape_by_uprobe_calls)
+{
+    struct site site[2];
+    hl_error err;
+    uint64_t seen = 0;
+    int i, number;
+
+    begin();
+    sites(site);
+    for (number = URETPROBE; number <= UPROBE; number++) {
+        site[0].regs[0] = (uint64_t)number;
+        for (i = 0; i < 2; i++) {
+            err = attack("Call",
+                         ARGS(hl_u64(site[i].at), hl_bytes(site[0].regs, sizeof site[0].regs)));
+            CHECK(err.status == HL_E_FAULT || err.status == HL_E_DEADLINE ||
+                  err.status == HL_E_PROTOCOL);
+        }
+        err = attack("Call", ARGS(hl_u64(0), hl_bytes(site[0].regs, sizeof site[0].regs)));
+        CHECK_INT(err.status, HL_E_FAULT);
+    }
+    if (counter >= 0) {
+        seen = process_count(counter);
+        CHECK(seen <= 6);
+    }
+    end(seen);
+}
+
+/* ---- By 32-bit code and old doors ------------------------------------------------------------ */
+
+TEST_SLOW(escape_by_int_80)
+{
+    uint64_t regs[7] = {0};
+    hl_error err;
+
+    begin();
+    for (regs[0] = 0; regs[0] < 512; regs[0]++) {
+        err = attack("Int80", ARGS(hl_bytes(regs, sizeof regs)));
+        CHECK_INT(err.status, HL_E_FAULT);
+    }
+    end(0);
+}
+
+TEST_SLOW(escape_by_32_bit_code)
+{
+    uint32_t which, number;
+    hl_error err;
+
+    begin();
+    for (which = 0; which < 3; which++)
+        for (number = 0; number < 64; number++) {
+            err = attack("Compat", ARGS(hl_u32(which), hl_u32(number)));
+            CHECK_INT(err.status, HL_E_FAULT);
+        }
+    end(0);
+}
+
+TEST(escape_by_vsyscall)
+{
+    uint64_t at;
+    hl_error err;
+
+    begin();
+    for (at = 0xffffffffff600000; at < 0xffffffffff600c00; at += 0x400) {
+        err = attack("JumpTo", ARGS(hl_u64(at)));
+        CHECK_INT(err.status, HL_E_FAULT);
+    }
+    end(0);
+}
+
+/* ---- To what it should not see ------------------------------------------------------------------ */
+
+/* What tracer and template have, a child has not. */
+TEST(escape_to_memory_of_the_tracer)
+{
+    static const uint64_t places[] = {TRACER_ARENA,     TRACER_CONTROL, TRACER_WORDS + TRACER_PAGE,
+                                      TRACER_STACK,     TRACER_TEXT,    TRACER_TEXT + 0x1000,
+                                      0x7ffff7ff0000ull};
+    hl_error err;
+    size_t i;
+
+    begin();
+    for (i = 0; i < sizeof places / sizeof places[0]; i++) {
+        err = attack("ReadByte", ARGS(hl_u64(places[i])));
+        CHECK_INT(err.status, HL_E_FAULT);
+        CHECK_INT(err.vector, 14);
+        err = attack("JumpTo", ARGS(hl_u64(places[i])));
+        CHECK_INT(err.status, HL_E_FAULT);
+    }
+    end(0);
+}
+
+static void expect_map(const char *line)
+{
+    static const char *const kinds[] = {" r-xp", " r--p", " rw-p", " r--s",
+                                        " rw-s", " ---p", " --xp"};
+    bool known = false;
+    size_t i;
+
+    for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        known |= strstr(line, kinds[i]) != NULL;
+    if (!known)
+        FAIL("a child has %s", line); /* above all: nothing that is w and x */
+    if (strtoull(line, NULL, 16) >= HL_WINDOW + (1ull << 38) && !strstr(line, "[vsyscall]") &&
+        strtoull(line, NULL, 16) != TRACER_WORDS)
+        FAIL("a child has %s", line);
+}
+
+TEST(escape_finds_nothing_inherited)
+{
+    char path[64], line[512];
+    FILE *file;
+
+    begin();
+    vm_call(box, "Nothing", NONE);
+    snprintf(path, sizeof path, "/proc/%d/maps", process_child(box));
+    file = fopen(path, "r");
+    CHECK(file);
+    while (fgets(line, sizeof line, file))
+        expect_map(line);
+    fclose(file);
+    snprintf(path, sizeof path, "/proc/%d/limits", process_child(box));
+    file = fopen(path, "r");
+    CHECK(file);
+    while (fgets(line, sizeof line, file))
+        if (!strncmp(line, "Max open files", 14))
+            CHECK_HAS(line, "0                    0 ");
+    fclose(file);
+    snprintf(path, sizeof path, "ls /proc/%d/fd | wc -l", process_child(box));
+    file = popen(path, "r");
+    CHECK(file && fgets(line, sizeof line, file));
+    CHECK_STR(line, "0\n");
+    pclose(file);
+    end(0);
+}
+
+/* ---- Running on --------------------------------------------------------------------------------- */
+
+/* It says that it has answered, and runs on: what the host takes from it is
+ * checked as ever, and take and restore stop it first. */
+TEST(escape_by_running_on)
+{
+    hl_snapshot *late;
+    hl_error err;
+    int i;
+
+    begin();
+    for (i = 0; i < 50; i++) {
+        hl_sandbox_call(NULL, box, i % 2 ? "RunOn" : "Rewrite", NONE, &err);
+        if (hl_sandbox_state(box) == HL_READY && i % 3 == 0) {
+            late = process_take(box);
+            hl_snapshot_release(late);
+        }
+        process_restore(box, clean);
+        CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+        process_restore(box, clean);
+    }
+    end(0);
+}
+
+TEST(escape_by_forged_words)
+{
+    hl_error err;
+    uint32_t i;
+
+    begin();
+    for (i = 0; i < 8; i++) {
+        err = attack("Words", ARGS(hl_u32(i & 1 ? 1 : 0), hl_u32(i & 2 ? 1 : 0xffffffff)));
+        CHECK(err.status == HL_OK || err.status == HL_E_PROTOCOL || err.status == HL_E_DEADLINE);
+    }
+    end(0);
+}
+
+/* ---- Signals from outside ----------------------------------------------------------------------- */
+
+/* What another process sends is none of the guest's doing. */
+TEST(escape_is_not_blamed_for_signals_of_others)
+{
+    static const int signals[] = {SIGSEGV, SIGILL,  SIGSYS,  SIGTRAP, SIGFPE, SIGBUS,
+                                  SIGTERM, SIGUSR1, SIGSTOP, SIGCONT, SIGALRM};
+    size_t i;
+
+    begin();
+    for (i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        CHECK_INT(vm_call(box, "Count", NONE).as.u32, i + 1);
+        CHECK_INT(kill(process_child(box), signals[i]), 0);
+    }
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, i + 1);
+    end(0);
+}
