@@ -6,7 +6,7 @@
 #include "error.h"
 #include "fault.h"
 #include "hostcall.h"
-#include "process.h"
+#include "process_id.h"
 #include "../shared/hot.h"
 
 /* ---- Entering the guest ------------------------------------------------------ */

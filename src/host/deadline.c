@@ -3,7 +3,7 @@
 #include "deadline.h"
 
 #include "error.h"
-#include "forkpage.h"
+#include "os/forkpage.h"
 #include "os/lock.h"
 #include "../shared/hot.h"
 

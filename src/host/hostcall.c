@@ -6,7 +6,7 @@
 
 #include "../shared/utf8.h"
 #include "error.h"
-#include "process.h"
+#include "process_id.h"
 
 static const uint8_t types_text2[] = {HL_STR, HL_STR};
 

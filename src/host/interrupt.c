@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "error.h"
-#include "process.h"
+#include "process_id.h"
 #include "../shared/hot.h"
 
 #define PHASE(word) ((enum phase)((word) & ((1u << PHASE_BITS) - 1)))

@@ -11,7 +11,7 @@
 #include "config.h"
 #include "entropy.h"
 #include "error.h"
-#include "process.h"
+#include "process_id.h"
 #include "snapshot.h"
 #include "../shared/hot.h"
 

@@ -44,7 +44,8 @@ hl_status snapshot_config(hl_config *out, const hl_config *given, const hl_snaps
     hl_status status = config_from_shape(out, given, &kind->shape->sizes, kind->avx, err);
 
     if (!status && out->hypervisor && out->hypervisor != kind->hv->id)
-        status = error_set(err, HL_E_INVALID, "hl_config.hypervisor is %u (%s), the snapshot is of %u (%s)",
+        status = error_set(err, HL_E_INVALID,
+                           "hl_config.hypervisor is %u (%s), the snapshot is of %u (%s)",
                            out->hypervisor, hl_hypervisor_name((hl_hypervisor)out->hypervisor),
                            kind->hv->id, kind->hv->name);
     /* A file comes from anybody: it is not the one to choose the weaker wall. */

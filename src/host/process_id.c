@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A process numbers itself: one more than whoever forked it. */
-#include "process.h"
+#include "process_id.h"
 
-#include "forkpage.h"
+#include "os/forkpage.h"
 #include "../shared/hot.h"
 
 HL__HOT uint32_t process_id(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which process this is, from a process to those that it forks. */
-#include "../../src/host/process.h"
+#include "../../src/host/process_id.h"
 
 #include <pthread.h>
 #include <sys/wait.h>

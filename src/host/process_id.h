@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tells a process from those that forked it and those that it forks. */
-#ifndef HL_HOST_PROCESS_H
-#define HL_HOST_PROCESS_H
+#ifndef HL_HOST_PROCESS_ID_H
+#define HL_HOST_PROCESS_ID_H
 
 #include <stdint.h>
 
