@@ -25,6 +25,8 @@ static void begin(void)
     hl_sandbox_set_deadline(box, 200000, NULL);
     counter = process_count_start(box, "id != 202");
     control = process_count_start(box, "id == 202");
+    vm_expect(HL_E_FAULT, "page fault", box, "ReadByte", ARGS(hl_u64(0)), NULL);
+    process_restore(box, clean); /* a new child, which is counted */
 }
 
 /* The tracepoint has seen nothing but the gate's calls, and what the kernel lets
@@ -64,7 +66,7 @@ static void refused(uint64_t target, const uint64_t regs[7])
              err.status, err.text);
 }
 
-/* ---- By an instruction of its own ----------------------------------------------------- */
+/* ---- By an instruction of its own ---------------------------------------- */
 
 static void every_number(uint64_t high)
 {
@@ -98,7 +100,7 @@ TEST_SLOW(escape_by_x32_numbers)
     end(0);
 }
 
-/* ---- By the gate's instructions ---------------------------------------------------------- */
+/* ---- By the gate's instructions ---------------------------------------- */
 
 struct site {
     uint64_t at; /* of the syscall instruction */
@@ -189,7 +191,7 @@ TEST(escape_by_uprobe_calls)
     end(seen);
 }
 
-/* ---- By 32-bit code and old doors ------------------------------------------------------------ */
+/* ---- By 32-bit code and old doors ---------------------------------------- */
 
 TEST_SLOW(escape_by_int_80)
 {
@@ -231,7 +233,7 @@ TEST(escape_by_vsyscall)
     end(0);
 }
 
-/* ---- To what it should not see ------------------------------------------------------------------ */
+/* ---- To what it should not see ---------------------------------------- */
 
 /* What tracer and template have, a child has not. */
 TEST(escape_to_memory_of_the_tracer)
@@ -297,7 +299,7 @@ TEST(escape_finds_nothing_inherited)
     end(0);
 }
 
-/* ---- Running on --------------------------------------------------------------------------------- */
+/* ---- Running on ---------------------------------------- */
 
 /* It says that it has answered, and runs on: what the host takes from it is
  * checked as ever, and take and restore stop it first. */
@@ -334,7 +336,7 @@ TEST(escape_by_forged_words)
     end(0);
 }
 
-/* ---- Signals from outside ----------------------------------------------------------------------- */
+/* ---- Signals from outside ---------------------------------------- */
 
 /* What another process sends is none of the guest's doing. */
 TEST(escape_is_not_blamed_for_signals_of_others)

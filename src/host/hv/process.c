@@ -43,20 +43,16 @@ hl_status process_failure(const struct hv_vm *vm, hl_error *err)
 {
     const int error = vm->slot->error;
 
-    if (error == EAGAIN)
-        return error_set(err, HL_E_MEMORY,
-                         "%s: %s; is the number of processes limited (RLIMIT_NPROC, pids cgroup)?",
-                         step_name(vm->slot->step), strerror(error));
     if (error == ESRCH)
         return error_set(err, HL_E_SYSTEM, "%s: it was killed", step_name(vm->slot->step));
-    return error_errno(err, error, step_name(vm->slot->step));
+    return process_shortage(err, error, step_name(vm->slot->step));
 }
 
 HL__HOT static hl_status submit(struct hv_vm *vm, uint32_t steps, hl_error *err)
 {
     struct tracer_head *head = vm->template->head;
 
-    vm->slot->steps = steps | (vm->loaded && steps & TRACER_BEAR ? TRACER_LOAD : 0);
+    vm->slot->steps = steps | (vm->loaded && steps & (TRACER_STOP | TRACER_BEAR) ? TRACER_LOAD : 0);
     if (!(steps & TRACER_STORE))
         vm->slot->count = vm->loaded;
     __atomic_store_n(&vm->slot->done, 0, __ATOMIC_SEQ_CST);
@@ -64,10 +60,10 @@ HL__HOT static hl_status submit(struct hv_vm *vm, uint32_t steps, hl_error *err)
                       __ATOMIC_SEQ_CST);
     if (syscall(SYS_pidfd_send_signal, vm->template->tracer, SIGUSR1, NULL, 0))
         return gone(err);
-    if (steps & TRACER_BEAR) {
+    if (steps & TRACER_BEAR)
         vm->born = true;
+    if (vm->slot->steps & TRACER_LOAD)
         vm->loaded = 0;
-    }
     return HL_OK;
 }
 
@@ -254,6 +250,15 @@ static void clear_replies(const struct hv_vm *vm)
         punch(vm, start, vm->replies_size);
 }
 
+/* A child that is stopped: the one that there is, or a new one. */
+static uint32_t hold(const struct hv_vm *vm)
+{
+    if (vm->born)
+        return TRACER_STOP;
+    vm->slot->event.kind = TRACER_NONE; /* of the one before, if any */
+    return TRACER_BEAR;
+}
+
 static hl_status go(struct hv_vm *vm, const struct hv_reset *reset, hl_error *err)
 {
     uint32_t steps = TRACER_GO;
@@ -264,12 +269,10 @@ static hl_status go(struct hv_vm *vm, const struct hv_reset *reset, hl_error *er
         vm->slot->rsp = reset->rsp;
         vm->slot->rdi = reset->rdi;
         vm->slot->rflags = reset->rflags;
-        steps |= TRACER_STOP | TRACER_BEAR | TRACER_RESET;
+        steps |= hold(vm) | TRACER_RESET;
     } else if (vm->loaded) {
-        steps |= TRACER_STOP | TRACER_BEAR;
+        steps |= hold(vm);
     }
-    if (!vm->born)
-        vm->slot->event.kind = TRACER_NONE;
     __atomic_store_n(&vm->words->request, reset ? 0 : 1, __ATOMIC_SEQ_CST);
     vm->runs = true;
     return submit(vm, steps, err);
@@ -327,9 +330,7 @@ static hl_status flush(struct hv_vm *vm, hl_error *err)
 {
     if (!vm->loaded)
         return HL_OK;
-    if (!vm->born)
-        vm->slot->event.kind = TRACER_NONE;
-    return process_order(vm, TRACER_STOP | TRACER_BEAR, err);
+    return process_order(vm, hold(vm), err);
 }
 
 /* No guest can see a page that it has no address for. */
@@ -360,9 +361,7 @@ static hl_status process_store(const uint8_t *out[], struct hv_vm *vm, const uin
     if (status || !n)
         return status;
     vm->slot->count = n;
-    if (!vm->born)
-        vm->slot->event.kind = TRACER_NONE;
-    return process_order(vm, TRACER_STOP | TRACER_BEAR | TRACER_STORE, err);
+    return process_order(vm, hold(vm) | TRACER_STORE, err);
 }
 
 /* Every page of memory that the guest may write. */

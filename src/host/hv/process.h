@@ -36,6 +36,8 @@ void process_template_leave(struct process_template *template, uint32_t slot);
 /* Starts its tracer; on failure the caller ends it. */
 hl_status process_start(struct process_template *template, hl_error *err);
 void process_end(struct process_template *template);
+/* E_MEMORY for want of processes or memory, else E_SYSTEM. */
+hl_status process_shortage(hl_error *err, int error, const char *what);
 bool process_alive(const struct process_template *template);
 
 /* Sleeps while *word is 0, for a moment at most. false: the tracer is gone. */

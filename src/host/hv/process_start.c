@@ -45,6 +45,15 @@ bool process_sleep(const struct process_template *template, uint32_t *word)
     return true;
 }
 
+hl_status process_shortage(hl_error *err, int error, const char *what)
+{
+    if (error != EAGAIN)
+        return error_errno(err, error, what);
+    return error_set(err, HL_E_MEMORY,
+                     "%s: %s; is the number of processes limited (RLIMIT_NPROC, pids cgroup)?",
+                     what, strerror(error));
+}
+
 /* ---- Its program ---------------------------------------------------------------- */
 
 static hl_status make_program(os_share *out, hl_error *err)
@@ -146,7 +155,7 @@ static hl_status spawn(struct spawn *with, bool own, hl_error *err)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     error = own ? one_step(with) : two_steps(with);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error ? error_errno(err, error, "starting the tracer of guest processes") : HL_OK;
+    return error ? process_shortage(err, error, "starting the tracer of guest processes") : HL_OK;
 }
 
 static hl_status launch(struct process_template *template, hl_error *err)
@@ -198,7 +207,7 @@ static hl_status refused(const struct process_template *template, hl_error *err)
                          "/proc/sys/kernel/yama/ptrace_scope above 1)?",
                          what, strerror(error));
     if (error == ENOMEM || error == EAGAIN)
-        return error_set(err, HL_E_MEMORY, "%s: %s", what, strerror(error));
+        return process_shortage(err, error, what);
     return error_set(err, HL_E_NO_HYPERVISOR, "%s%s%s", what, error ? ": " : "",
                      error ? strerror(error) : "");
 }

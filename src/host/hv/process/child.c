@@ -134,8 +134,6 @@ long child_stop(uint32_t slot)
     struct registers registers;
     long result = 0;
 
-    if (!children[slot].pid)
-        return 0;
     if (children[slot].state == CHILD_RUNS)
         result = stop(slot);
     if (!result && !children[slot].pid)
@@ -171,6 +169,8 @@ long child_go(uint32_t slot)
 {
     long result = 0;
 
+    if (!children[slot].pid)
+        return -ERROR_SEARCH;
     if (children[slot].state == CHILD_STOPPED)
         result = SYS(ptrace, PTRACE_CONT, children[slot].pid, 0, 0);
     if (!result)

@@ -49,7 +49,7 @@ struct tracer_region { /* private memory of the guest, whole pages */
 /* An order of the host: what of these to do, in this sequence. */
 enum {
     TRACER_KILL = 1,   /* end the child, if there is one */
-    TRACER_STOP = 2,   /* stop it, if it runs; stack says where */
+    TRACER_STOP = 2,   /* stop it, which must be there; stack says where */
     TRACER_DIRTY = 4,  /* list the pages that it wrote */
     TRACER_BEAR = 8,   /* a new child, if there is none; it is stopped */
     TRACER_LOAD = 16,  /* write pages */

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Host, tracer, template and child die in any order: the others go or are told. */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "process.h"
+
+/* ---- Theirs -------------------------------------------------------------------------- */
+
+struct killer {
+    pid_t victim;
+};
+
+static void *kill_soon(void *arg)
+{
+    usleep(100000);
+    kill(((const struct killer *)arg)->victim, SIGKILL);
+    return NULL;
+}
+
+/* Whoever waits for a guest is told. */
+static void dies_in_a_call(pid_t (*whom)(const hl_sandbox *box), const char *text)
+{
+    hl_sandbox *box = process_box("escape", NULL);
+    hl_snapshot *clean = process_take(box);
+    struct killer killer = {whom(box)};
+    pthread_t thread;
+
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    CHECK(!pthread_create(&thread, NULL, kill_soon, &killer));
+    vm_expect(HL_E_SYSTEM, text, box, "Spin", NONE, NULL);
+    pthread_join(thread, NULL);
+    CHECK_INT(hl_sandbox_state(box), HL_POISONED);
+    process_restore(box, clean);
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    hl_snapshot_release(clean);
+    hl_sandbox_destroy(box);
+}
+
+TEST(deaths_of_a_child)
+{
+    dies_in_a_call(process_child, "the guest's process was ended by signal 9");
+}
+
+TEST(deaths_of_a_tracer)
+{
+    dies_in_a_call(process_tracer, "the tracer of guest processes was killed");
+}
+
+TEST(deaths_of_a_template)
+{
+    dies_in_a_call(process_template_of, "");
+}
+
+/* Between calls, too. */
+static void dies_between_calls(pid_t (*whom)(const hl_sandbox *box))
+{
+    hl_sandbox *box = process_box("escape", NULL);
+    hl_snapshot *clean = process_take(box), *none;
+    hl_error err;
+
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    CHECK_INT(kill(whom(box), SIGKILL), 0);
+    usleep(100000);
+    CHECK_INT(hl_snapshot_take(&none, box, &err), HL_E_SYSTEM);
+    CHECK(!none);
+    vm_expect(HL_E_SYSTEM, NULL, box, "Count", NONE, NULL);
+    process_restore(box, clean);
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    hl_snapshot_release(clean);
+    hl_sandbox_destroy(box);
+}
+
+TEST(deaths_of_a_child_between_calls)
+{
+    dies_between_calls(process_child);
+}
+
+TEST(deaths_of_a_tracer_between_calls)
+{
+    dies_between_calls(process_tracer);
+}
+
+TEST(deaths_of_a_template_between_calls)
+{
+    dies_between_calls(process_template_of);
+}
+
+/* ---- The host's --------------------------------------------------------------------------- */
+
+TEST(deaths_of_the_host)
+{
+    pid_t pids[3] = {0}, host;
+    hl_sandbox *box;
+    int fds[2], i;
+
+    CHECK(!pipe(fds));
+    host = fork();
+    if (!host) {
+        box = process_box("escape", NULL);
+        pids[0] = process_tracer(box);
+        pids[1] = process_template_of(box);
+        pids[2] = process_child(box);
+        if (write(fds[1], pids, sizeof pids) != sizeof pids)
+            _exit(1);
+        hl_sandbox_call(NULL, box, "Spin", NONE, NULL);
+        _exit(1);
+    }
+    close(fds[1]);
+    if (read(fds[0], pids, sizeof pids) != sizeof pids)
+        test_skip("no sandbox could be made");
+    usleep(50000);
+    CHECK_INT(kill(host, SIGKILL), 0);
+    CHECK_INT(waitpid(host, NULL, 0), host);
+    for (i = 0; i < 3; i++)
+        CHECK(process_is_gone(pids[i]));
+}
+
+/* ---- What the application sees of them: nothing -------------------------------------------- */
+
+static volatile sig_atomic_t told;
+
+static void on_child(int number)
+{
+    (void)number;
+    told++;
+}
+
+static void unseen(void)
+{
+    hl_sandbox *box;
+    pid_t pids[3];
+    int i;
+
+    signal(SIGCHLD, on_child);
+    box = process_box("escape", NULL);
+    for (i = 0; i < 3; i++) {
+        vm_expect(HL_E_FAULT, NULL, box, "ReadByte", ARGS(hl_u64(0)), NULL);
+        hl_sandbox_destroy(box);
+        box = process_box("escape", NULL);
+    }
+    CHECK_INT(waitpid(-1, NULL, WNOHANG), -1);
+    CHECK_INT(errno, ECHILD);
+    pids[0] = process_tracer(box);
+    pids[1] = process_template_of(box);
+    pids[2] = process_child(box);
+    hl_sandbox_destroy(box);
+    hl_cache_trim(0);
+    for (i = 0; i < 3; i++)
+        CHECK(process_is_gone(pids[i]));
+    CHECK_INT(waitpid(-1, NULL, WNOHANG | __WALL), -1);
+    CHECK_INT(errno, ECHILD);
+    CHECK_INT(told, 0);
+}
+
+TEST(deaths_are_unseen_by_the_application)
+{
+    unseen();
+}
+
+TEST(deaths_are_unseen_by_a_subreaper)
+{
+    CHECK(!prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+    unseen();
+}
+
+TEST(deaths_where_children_are_ignored)
+{
+    hl_sandbox *box;
+
+    signal(SIGCHLD, SIG_IGN); /* inherited by what is exec'd */
+    box = process_box("escape", NULL);
+    vm_expect(HL_E_FAULT, NULL, box, "ReadByte", ARGS(hl_u64(0)), NULL);
+    hl_sandbox_destroy(box);
+    box = process_box("escape", NULL);
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    hl_sandbox_destroy(box);
+}
+
+static void *make_box(void *out)
+{
+    *(hl_sandbox **)out = process_box("escape", NULL);
+    return NULL;
+}
+
+/* A sandbox outlives the thread that made it. */
+TEST(deaths_of_the_thread_that_made_it)
+{
+    hl_sandbox *box;
+    pthread_t thread;
+
+    CHECK(!pthread_create(&thread, NULL, make_box, &box));
+    pthread_join(thread, NULL);
+    usleep(50000);
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    vm_expect(HL_E_FAULT, NULL, box, "ReadByte", ARGS(hl_u64(0)), NULL);
+    hl_sandbox_destroy(box);
+}
+
+/* ---- Forks of the application ---------------------------------------------------------------- */
+
+TEST(deaths_of_a_forked_child_hurt_nobody)
+{
+    hl_sandbox *box = process_box("escape", NULL), *own;
+    pid_t child = fork();
+    int status;
+
+    if (!child) { /* it makes its own, with a tracer of its own */
+        own = process_box("escape", NULL);
+        status = vm_call(own, "Count", NONE).as.u32 != 1;
+        hl_sandbox_destroy(own);
+        _exit(status);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    hl_sandbox_destroy(box);
+}
+
+/* ---- Limits ---------------------------------------------------------------- */
+
+/* No more processes: that is an error of the sandbox that wanted one. */
+TEST(deaths_for_want_of_processes)
+{
+    const struct rlimit none = {0, 0};
+    hl_sandbox *box = process_box("escape", NULL);
+    hl_snapshot *clean = process_take(box);
+    hl_error err;
+
+    if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+        test_skip("giving up root: %s", strerror(errno));
+    hl_snapshot_release(clean);
+    hl_sandbox_destroy(box);
+    hl_cache_trim(0);
+    CHECK(!setrlimit(RLIMIT_NPROC, &none));
+    CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err), HL_E_MEMORY);
+    CHECK_HAS(err.text, "Resource temporarily unavailable");
+}
