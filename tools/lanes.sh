@@ -7,7 +7,7 @@
 # NAME into lanes_ci.
 
 lanes_lint=(lint analyse headers exported)
-lanes_ci=("${lanes_lint[@]}" gcc install clang asan tsan mingw fuzz svm vtx)
+lanes_ci=("${lanes_lint[@]}" gcc install clang asan tsan mingw fuzz confined svm vtx)
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
 # minute there to repeat one thing many times, and files.
@@ -162,6 +162,17 @@ lane_svm()
 lane_vtx()
 {
     run_nested vtx vm "${vtx_selection[@]}"
+}
+
+# Guests in processes where little is allowed: each way of tests/process/confine.c.
+lane_confined()
+{
+    local how
+    build_gcc all || return
+    for how in user container namespaces; do
+        HL_TEST_HYPERVISOR=process tally_folder "gcc@process $how" build/gcc/tests/vm '' \
+            build/gcc/tests/confine "$how"
+    done
 }
 
 # Not part of lanes_ci: builds the tree some ninety times.

@@ -97,7 +97,7 @@ static void elsewhere(void (*body)(void))
     int status;
     pid_t pid;
 
-    if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
+    if (hl_hypervisor_probe(vm_hypervisor(), &err))
         test_skip("%s", err.text);
     make_folder();
     pid = fork();

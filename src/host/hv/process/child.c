@@ -205,8 +205,7 @@ static long poke(int pid, uint64_t address, const uint8_t *bytes)
 /* Memory that the guest may only read. */
 static long write_closed(uint32_t slot, uint64_t address, const uint8_t *bytes)
 {
-    char path[PROC_PATH];
-    long fd = SYS(openat, AT_FDCWD, proc_path(path, children[slot].pid, "/mem"), O_RDWR), n;
+    long fd = proc_open(children[slot].pid, "/mem", O_RDWR), n;
 
     if (fd < 0)
         return poke(children[slot].pid, address, bytes);

@@ -87,26 +87,6 @@ static bool read_entries(struct tracer_slot *to, int fd, uint64_t start, uint64_
     return true;
 }
 
-static char *append(char *at, const char *text)
-{
-    while (*text)
-        *at++ = *text++;
-    *at = 0;
-    return at;
-}
-
-const char *proc_path(char path[PROC_PATH], int pid, const char *file)
-{
-    char digits[12], *at = digits + sizeof digits - 1;
-
-    *at = 0;
-    do
-        *--at = (char)('0' + pid % 10);
-    while (pid /= 10);
-    append(append(append(path, "/proc/"), at), file);
-    return path;
-}
-
 /* ---- Both -------------------------------------------------------------------------------- */
 
 static bool list(struct tracer_slot *to, int fd)
@@ -130,7 +110,6 @@ long child_dirty(uint32_t slot)
 {
     struct child *child = &children[slot];
     struct tracer_slot *to = slot_at(slot);
-    char path[PROC_PATH];
     long fd;
 
     to->range_count = 0;
@@ -138,7 +117,7 @@ long child_dirty(uint32_t slot)
     if (!child->pid)
         return 0;
     if (!child->pagemap) {
-        fd = SYS(openat, AT_FDCWD, proc_path(path, child->pid, "/pagemap"), O_RDONLY);
+        fd = proc_open(child->pid, "/pagemap", O_RDONLY);
         child->pagemap = fd > 0 ? (int)fd : 0;
     }
     to->everything = !child->pagemap || !list(to, child->pagemap);

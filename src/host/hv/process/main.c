@@ -129,6 +129,15 @@ static void close_others(void)
     SYS(close_range, next, ~0u, 0);
 }
 
+static int number(const char *text)
+{
+    int value = 0;
+
+    while (*text >= '0' && *text <= '9')
+        value = value * 10 + (*text++ - '0');
+    return value;
+}
+
 /* Its turn comes at once: a child that spins on the same processor would keep
  * it waiting for milliseconds. */
 static void hurry(void)
@@ -142,6 +151,19 @@ static void hurry(void)
     } slice = {48, 0, 0, 0, 0, 100000, 0, 0};
 
     SYS(sched_setattr, 0, &slice, 0);
+}
+
+/* Does /proc name processes as we do? In a namespace of processes that has the
+ * /proc of another, a number is somebody else there. */
+bool proc_is_ours;
+
+static void look_at_proc(void)
+{
+    char self[16];
+    const long n = SYS(readlink, "/proc/self", self, sizeof self - 1);
+
+    self[n > 0 ? n : 0] = 0;
+    proc_is_ours = n > 0 && number(self) == SYS(getpid, 0);
 }
 
 static bool map_shared(void)
@@ -210,15 +232,6 @@ static void tell(enum tracer_start state)
     futex_wake(&HEAD->state);
 }
 
-static int number(const char *text)
-{
-    int value = 0;
-
-    while (*text >= '0' && *text <= '9')
-        value = value * 10 + (*text++ - '0');
-    return value;
-}
-
 /* stack: argc, then argv, as the kernel leaves them; the one argument is the
  * descriptor of the control memory. */
 __attribute__((used)) _Noreturn void tracer_main(const long *stack)
@@ -232,6 +245,7 @@ __attribute__((used)) _Noreturn void tracer_main(const long *stack)
         shed();
     map_control(number((const char *)stack[2]));
     close_others();
+    look_at_proc();
     SYS(setsid, 0);
     SYS(prctl, PR_SET_NAME, "hl-tracer");
     hurry();

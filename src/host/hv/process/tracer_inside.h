@@ -23,9 +23,9 @@ static inline struct tracer_words *words_at(uint32_t i)
 
 void futex_wake(uint32_t *word);
 
-/* "/proc/PID/mem" */
-enum { PROC_PATH = 40 };
-const char *proc_path(char path[PROC_PATH], int pid, const char *file);
+/* Opens /proc/PID/`file`: a descriptor, or a negative errno. */
+long proc_open(int pid, const char *file, int flags);
+extern bool proc_is_ours; /* else it is not used */
 
 /* A thread of the tracer; entry.S. */
 __attribute__((visibility("hidden"))) void thread_start(void *stack, long flags,
