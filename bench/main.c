@@ -43,6 +43,15 @@ static const struct bench_row *const all_rows[] = {
     &row_clone_rss,
     &row_load_file,
     &row_save_file,
+    &row_process_call,
+    &row_process_restore,
+    &row_process_create,
+    &row_process_create_1g,
+    &row_process_destroy,
+    &row_process_call_2,
+    &row_process_restore_2,
+    &row_process_create_2,
+    &row_process_destroy_2,
 };
 
 enum { ROWS = sizeof(all_rows) / sizeof(all_rows[0]) };

@@ -19,5 +19,9 @@ extern const struct bench_row row_destroy_cached;
 extern const struct bench_row row_create_1g, row_create_1g_cold, row_restore_1g, row_take_1g;
 extern const struct bench_row row_clone_rss;
 extern const struct bench_row row_load_file, row_save_file;
+extern const struct bench_row row_process_call, row_process_restore, row_process_create;
+extern const struct bench_row row_process_create_1g, row_process_destroy;
+extern const struct bench_row row_process_call_2, row_process_restore_2, row_process_create_2;
+extern const struct bench_row row_process_destroy_2;
 
 #endif

@@ -111,8 +111,7 @@ static hl_status use_template(struct hv_vm *vm, const struct tracer_head *wanted
     }
     head = vm->template->head;
     vm->slot = (struct tracer_slot *)(void *)(vm->template->head + 1) + vm->slot_number;
-    vm->words = (struct tracer_words *)(void *)((uint8_t *)vm->template->words +
-                                                (size_t)vm->slot_number * TRACER_PAGE);
+    vm->words = process_words(vm->template->words, vm->slot_number);
     status = map_messages(vm, vm->requests_gpa, vm->requests_size,
                           tracer_arena_requests(head, vm->slot_number), err);
     return status ? status

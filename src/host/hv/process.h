@@ -21,6 +21,7 @@ struct process_template {
     struct tracer_head *head;   /* the control memory */
     struct tracer_words *words; /* the slot pages, one every TRACER_PAGE */
     int tracer;                 /* its pidfd; -1: not started */
+    _Atomic bool gone;          /* it was killed */
     pid_t tracer_pid;
     bool own; /* it is a child of this process */
 };
@@ -40,9 +41,15 @@ void process_end(struct process_template *template);
 hl_status process_shortage(hl_error *err, int error, const char *what);
 bool process_alive(const struct process_template *template);
 
-/* Sleeps while *word is 0, for a moment at most. false: the tracer is gone. */
+/* Sleeps while *word is 0; may wake for no reason. false: the tracer is gone. A
+ * wait without a time-out is cheaper, so a thread watches the tracers. */
 bool process_sleep(const struct process_template *template, uint32_t *word);
 void process_wake(uint32_t *word);
+
+static inline struct tracer_words *process_words(struct tracer_words *first, uint32_t slot)
+{
+    return (struct tracer_words *)(void *)((uint8_t *)first + (size_t)slot * TRACER_PAGE);
+}
 
 /* What guest memory is made of, for a template. E_UNSUPPORTED if it has too many
  * pieces. */

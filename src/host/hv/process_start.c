@@ -38,6 +38,14 @@ bool process_alive(const struct process_template *template)
 
 bool process_sleep(const struct process_template *template, uint32_t *word)
 {
+    if (!atomic_load(&template->gone))
+        syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0);
+    return !atomic_load(&template->gone);
+}
+
+/* The same before anybody watches the tracer. */
+static bool sleep_a_moment(const struct process_template *template, uint32_t *word)
+{
     const struct timespec moment = {0, MOMENT_NS};
 
     if (syscall(SYS_futex, word, FUTEX_WAIT, 0, &moment, NULL, 0) < 0 && errno == ETIMEDOUT)
@@ -219,7 +227,7 @@ hl_status process_start(struct process_template *template, hl_error *err)
 
     if (status)
         return status;
-    while (!__atomic_load_n(state, __ATOMIC_SEQ_CST) && process_sleep(template, state))
+    while (!__atomic_load_n(state, __ATOMIC_SEQ_CST) && sleep_a_moment(template, state))
         ;
     return *state == TRACER_READY ? HL_OK : refused(template, err);
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,14 +18,15 @@
 /* What a forked child must not take over. */
 struct guard {
     struct lock lock;
-    bool ours; /* the list is of this process */
+    bool ours;     /* the list is of this process */
+    bool watching; /* there is a thread that watches it */
 };
+static _Atomic(void *) guard_page;
 static struct process_template *templates;
 
 static struct guard *enter(hl_error *err)
 {
-    static _Atomic(void *) page;
-    struct guard *guard = forkpage_get(&page);
+    struct guard *guard = forkpage_get(&guard_page);
 
     if (!guard) {
         error_errno(err, ENOMEM, "a list of templates");
@@ -113,6 +115,69 @@ static hl_status make(struct process_template **out, const struct tracer_head *w
     return status;
 }
 
+/* ---- Tracers that are killed -------------------------------------------------------- */
+
+enum { WATCH_MS = 50, WATCHED_MAX = 64 };
+
+/* Again and again, so that none of those who wait can miss it. */
+static void tell_all(struct process_template *template)
+{
+    struct tracer_slot *slot = (struct tracer_slot *)(void *)(template->head + 1);
+    struct tracer_words *words = template->words;
+    uint32_t i;
+
+    atomic_store(&template->gone, true);
+    for (i = 0; i < template->head->slot_count; i++) {
+        if (!(template->taken[i / 64] >> i % 64 & 1))
+            continue;
+        process_wake(&slot[i].done);
+        process_wake(&process_words(words, i)->answer);
+    }
+}
+
+/* Looks at all tracers; their pidfds, as many as there is room for. */
+static nfds_t look(struct pollfd fds[WATCHED_MAX])
+{
+    struct process_template *template;
+    nfds_t n = 0;
+
+    for (template = templates; template; template = template->next) {
+        if (!process_alive(template))
+            tell_all(template);
+        else if (n < WATCHED_MAX)
+            fds[n++] = (struct pollfd){template->tracer, POLLIN, 0};
+    }
+    return n;
+}
+
+/* Ends with the last template. A descriptor may be closed meanwhile: what poll
+ * says is a reason to look, no more. */
+static void watch(void)
+{
+    struct pollfd fds[WATCHED_MAX];
+    struct guard *guard = enter(NULL);
+    nfds_t n;
+
+    while (guard && templates) {
+        n = look(fds);
+        lock_drop(&guard->lock);
+        poll(fds, n, WATCH_MS);
+        guard = enter(NULL);
+    }
+    if (guard) {
+        guard->watching = false;
+        lock_drop(&guard->lock);
+    }
+}
+
+static hl_status start_watch(struct guard *guard, hl_error *err)
+{
+    hl_status status = guard->watching ? HL_OK : os_thread_start(watch, err);
+
+    guard->watching = status == HL_OK;
+    return status;
+}
+
 /* ---- All of them ---------------------------------------------------------------------- */
 
 /* A descriptor means the same share as long as some VM of the template holds it. */
@@ -162,7 +227,9 @@ hl_status process_template_take(struct process_template **out, uint32_t *slot,
         return HL_E_MEMORY;
     template = find(wanted);
     if (!template) {
-        status = make(&template, wanted, err);
+        status = start_watch(guard, err);
+        if (!status)
+            status = make(&template, wanted, err);
         if (!status) {
             template->next = templates;
             templates = template;
