@@ -215,6 +215,8 @@ HL__HOT hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
         sandbox_poison(box, &why);
     }
     atomic_store_explicit(&box->owner, 0, memory_order_relaxed);
+    if (!guest_is_well(status) && box->vm && box->kind.hv->halt)
+        box->kind.hv->halt(box->vm->machine);
     if (guest_is_well(status))
         atomic_store_explicit(&box->state, HL_READY, memory_order_release);
     return status;

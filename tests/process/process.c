@@ -82,6 +82,20 @@ pid_t process_child(const hl_sandbox *box)
     return descendant(box, 1);
 }
 
+uint64_t process_time(pid_t pid)
+{
+    unsigned long long ns = 0;
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/schedstat", pid);
+    file = fopen(path, "r");
+    if (!file || fscanf(file, "%llu", &ns) != 1)
+        test_skip("%s: %s", path, strerror(errno));
+    fclose(file);
+    return ns;
+}
+
 static bool is_zombie(pid_t pid)
 {
     char path[64], state = 'Z';

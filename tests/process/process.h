@@ -18,6 +18,7 @@ void process_restore(hl_sandbox *box, const hl_snapshot *snapshot);
 pid_t process_tracer(const hl_sandbox *box);
 pid_t process_template_of(const hl_sandbox *box);
 pid_t process_child(const hl_sandbox *box); /* of the only sandbox of its template */
+uint64_t process_time(pid_t pid);           /* of the processor, that it has used */
 bool process_is_gone(pid_t pid);            /* waits some seconds for it; a zombie is gone */
 
 /* Counts system calls that children of a template make from now on, as a

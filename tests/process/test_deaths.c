@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -260,4 +261,15 @@ TEST(deaths_for_want_of_processes)
     hl_snapshot_release(clean);
     hl_sandbox_destroy(bystander);
     hl_sandbox_destroy(box);
+}
+
+/* Where tracing is forbidden, the error says so. */
+TEST(deaths_of_hope_without_ptrace)
+{
+    hl_error err;
+
+    vm_refuse(SYS_ptrace, 0, 0x4206 /* PTRACE_SEIZE */, EPERM);
+    CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err), HL_E_NO_HYPERVISOR);
+    CHECK_HAS(err.text, "tracing guest processes: Operation not permitted; is ptrace forbidden");
+    CHECK_HAS(err.text, "yama/ptrace_scope");
 }

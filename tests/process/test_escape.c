@@ -27,6 +27,7 @@ static void begin(void)
     control = process_count_start(box, "id == 202");
     vm_expect(HL_E_FAULT, "page fault", box, "ReadByte", ARGS(hl_u64(0)), NULL);
     process_restore(box, clean); /* a new child, which is counted */
+    vm_call(box, "Nothing", NONE);
 }
 
 /* The tracepoint has seen nothing but the gate's calls, and what the kernel lets
@@ -318,6 +319,26 @@ TEST(escape_by_running_on)
         }
         process_restore(box, clean);
         CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+        process_restore(box, clean);
+    }
+    end(0);
+}
+
+/* Nor does one run on whose call has come to a bad end, by whatever door. */
+TEST(escape_by_running_on_after_the_end)
+{
+    static const char *const functions[] = {"Spin", "RunOn", "Rewrite", "Rewrite"};
+    uint64_t before;
+    size_t i;
+
+    begin();
+    hl_sandbox_set_deadline(box, 20000, NULL);
+    for (i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+        while (hl_sandbox_state(box) == HL_READY)
+            hl_sandbox_call(NULL, box, functions[i], NONE, NULL);
+        before = process_time(process_child(box));
+        usleep(100000);
+        CHECK_INT(process_time(process_child(box)), before);
         process_restore(box, clean);
     }
     end(0);

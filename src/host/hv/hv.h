@@ -156,6 +156,9 @@ struct hv_ops {
     hl_status (*renew)(struct hv_vm *vm, const struct hv_setup *setup, hl_error *err);
     /* Writes one page, at the latest before the guest runs again. */
     hl_status (*load)(struct hv_vm *vm, uint64_t page, const uint8_t *bytes, hl_error *err);
+    /* What ran does not run on: its call came to a bad end. Any thread's stop may
+     * come at the same time. */
+    void (*halt)(struct hv_vm *vm);
     /* Reads up to HV_STORE_MAX pages; out: where they are until the next operation. */
     hl_status (*store)(const uint8_t *out[], struct hv_vm *vm, const uint64_t pages[],
                        uint32_t count, hl_error *err);

@@ -299,12 +299,15 @@ static void process_stop(struct hv_vm *vm)
     process_wake(&vm->words->answer);
 }
 
-/* What was told to stop does not run on. */
 static void process_settle(struct hv_vm *vm)
+{
+    atomic_store(&vm->stopping, false);
+}
+
+static void process_halt(struct hv_vm *vm)
 {
     if (vm->born && vm->runs)
         process_order(vm, TRACER_STOP, NULL);
-    atomic_store(&vm->stopping, false);
 }
 
 /* ---- Memory --------------------------------------------------------------------------------- */
@@ -462,6 +465,7 @@ const struct hv_ops hv_process = {
     .forget = process_forget,
     .stack = process_stack,
     .renew = process_renew,
+    .halt = process_halt,
     .load = process_load,
     .store = process_store,
     .destroy = process_destroy,
