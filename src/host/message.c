@@ -30,6 +30,8 @@ HL__HOT static hl_status send(hl_sandbox *box, uint64_t offset, struct hl_frame 
         return message_too_large(err, what, size, offset < room ? room - offset : 0);
     if (offset + size > box->vm->requests_end)
         box->vm->requests_end = offset + size;
+    if (size >= VM_BULK)
+        vm_bulk(box->vm);
     head->depth = box->depth;
     hl__wire_write(at, head, values, count, size);
     head->size = size;

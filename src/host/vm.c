@@ -431,6 +431,17 @@ void vm_trim(struct vm *vm)
         vm->lost = true;
 }
 
+/* Small requests stay in small pages: those are zeroed and kept one by one. */
+void vm_bulk(struct vm *vm)
+{
+    const uint64_t size = vm->memory.layout->areas[AREA_REQUESTS].size;
+
+    if (!vm->bulk && size > MESSAGES_KEEP)
+        os_bulk(memory_at(&vm->memory, AREA_REQUESTS, MESSAGES_KEEP, size - MESSAGES_KEEP),
+                size - MESSAGES_KEEP);
+    vm->bulk = true;
+}
+
 /* ---- Freezing ---------------------------------------------------------------------------- */
 
 /* Dirty pages, some at a time: their numbers, and where the host can read them. */

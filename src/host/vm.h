@@ -30,6 +30,8 @@ static inline void vm_kind_set_domain(struct vm_kind *kind, uint64_t given, uint
     kind->domain = given ? given : host;
 }
 
+#define VM_BULK (4ull << 20) /* bytes of a large request */
+
 struct vm {
     struct vm_kind kind;
     struct hv_vm *machine;
@@ -44,6 +46,7 @@ struct vm {
     uint64_t lineage;              /* whose guest code ran last; 0: nobody's */
     struct hv_reset reset;         /* registers for the next entry */
     bool has_reset;
+    bool bulk;       /* large requests lie in large pages */
     bool laid;       /* memory is the content; else its pages beyond the base are to come */
     bool stained;    /* of a backend that renews: that must come first */
     bool abnormal;   /* the last exit was not the gate's */
@@ -93,6 +96,8 @@ static inline uint64_t vm_stack(const struct vm *vm)
 }
 /* Writes to a new VM's area from its start on; the rest of the last page is zero. */
 hl_status vm_write(struct vm *vm, int area, const uint8_t *from, uint64_t size, hl_error *err);
+/* A large request is about to be written: makes that cheaper. */
+void vm_bulk(struct vm *vm);
 /* Host writes: the pages of an area that they touched. */
 void vm_wrote(struct vm *vm, int area, uint64_t offset, uint64_t size);
 #endif

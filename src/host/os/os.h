@@ -17,6 +17,7 @@
  * os_share_map       mmap PROT_READ                    MapViewOfFile PAGE_READONLY
  * os_conceal         madvise DONTDUMP, UNMERGEABLE      excluded by WER API
  * os_harden          the same, DONTFORK                 the same (no fork)
+ * os_bulk            madvise HUGEPAGE                   (none)
  * os_release         munmap                             UnmapViewOfFile, VirtualFree
  * os_share_write     pwrite                             MapViewOfFile, memcpy
  * os_file_open       open, fstat                        CreateFile, GetFileSizeEx
@@ -86,6 +87,9 @@ hl_status os_discard(uint8_t *at, uint64_t size, hl_error *err);
 /* Not in core dumps, not merged with other pages; harden: nor inherited by fork. */
 void os_conceal(uint8_t *at, uint64_t size);
 void os_harden(uint8_t *at, uint64_t size);
+
+/* Much will be written there at once: in large pages, if there are such. */
+void os_bulk(uint8_t *at, uint64_t size);
 
 /* A page of zeros that is zero again in a forked child; NULL: there is none. */
 void *os_page_wiped_on_fork(void);

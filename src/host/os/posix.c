@@ -224,6 +224,11 @@ void os_harden(uint8_t *at, uint64_t size)
     os_conceal(at, size);
 }
 
+void os_bulk(uint8_t *at, uint64_t size)
+{
+    madvise(at, size, MADV_HUGEPAGE); /* EINVAL without them */
+}
+
 void *os_page_wiped_on_fork(void)
 {
     void *at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
