@@ -3,6 +3,8 @@
 #include <hyperlight/easy.h>
 #include <stdlib.h>
 
+#include "checksum.h"
+
 HL_IMPORT(i32, Increment, (i32, x))
 HL_IMPORT(void, Spinning, ())
 
@@ -28,6 +30,11 @@ HL_FUNCTION(bytes, Take24Give8, (bytes, data))
     for (uint32_t i = 0; i < WORDS; i++)
         reply[i] = sum + i;
     return (hl_span){reply, sizeof(reply)};
+}
+
+HL_FUNCTION(u64, Checksum, (bytes, data))
+{
+    return checksum(data.data, data.len);
 }
 
 HL_FUNCTION(i32, CallHost, ())

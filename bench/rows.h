@@ -18,6 +18,8 @@ extern const struct bench_row row_create_from_other_16m_call, row_create_from_no
 extern const struct bench_row row_destroy_cached;
 extern const struct bench_row row_create_1g, row_create_1g_cold, row_restore_1g, row_take_1g;
 extern const struct bench_row row_clone_rss;
+extern const struct bench_row row_call_1000, row_scale_2;
+extern const struct bench_row row_arg_100m;
 extern const struct bench_row row_load_file, row_save_file;
 extern const struct bench_row row_process_call, row_process_restore, row_process_create;
 extern const struct bench_row row_process_create_1g, row_process_destroy;

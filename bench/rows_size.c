@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows that must not grow: the same thing with a heap of 1 GiB and of 1 MiB; many clones. */
-#include <stdio.h>
-#include <unistd.h>
-
 #include "box.h"
 #include "clock.h"
+#include "resident.h"
 #include "rows.h"
 
 enum { BURST = 4 };
@@ -119,21 +117,6 @@ static bool run_take(const struct bench *bench, struct samples *op, struct sampl
 /* ---- Memory of idle clones -------------------------------------------------------- */
 
 enum { CLONES = 200 };
-
-/* Resident memory of this process and its page tables, in KiB; 0 if unknown. */
-static double resident_kib(void)
-{
-    FILE *file = fopen("/proc/self/status", "r");
-    double kib, sum = 0;
-    char line[128];
-
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "VmRSS: %lf", &kib) == 1 || sscanf(line, "VmPTE: %lf", &kib) == 1)
-            sum += kib;
-    if (file)
-        fclose(file);
-    return sum;
-}
 
 static bool sample_rss(void *ctx, double *kib, hl_error *err)
 {
