@@ -9,8 +9,13 @@
 
 #include "vm.h"
 
-/* Allocators split and join mappings, and keep some memory. */
+/* Allocators split and join mappings, and keep some memory; a sanitizer's keeps
+ * much, and what the library itself does is then seen without one. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { MAPPINGS_SLACK = 1 << 20, KIB_SLACK = 1 << 30 };
+#else
 enum { MAPPINGS_SLACK = 8, KIB_SLACK = 8 << 10 };
+#endif
 
 int held_entries(const char *folder)
 {
