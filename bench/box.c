@@ -9,6 +9,13 @@ static hl_status increment(hl_call *call, const hl_value args[], hl_value *ret)
     return HL_OK;
 }
 
+static hl_status host_add(hl_call *call, const hl_value args[], hl_value *ret)
+{
+    (void)call;
+    *ret = hl_i32(args[0].as.i32 + args[1].as.i32);
+    return HL_OK;
+}
+
 static hl_status spinning(hl_call *call, const hl_value args[], hl_value *ret)
 {
     const struct box *box = hl_call_user(call);
@@ -24,6 +31,7 @@ bool box_open(struct box *box, const struct bench *bench, hl_error *err)
 {
     const hl_host_function offered[] = {
         {"Increment", "i32(i32)", increment, NULL},
+        {"HostAdd", "i32(i32, i32)", host_add, NULL},
         {"Spinning", "void()", spinning, box},
     };
 
@@ -31,7 +39,7 @@ bool box_open(struct box *box, const struct bench *bench, hl_error *err)
         .config = {.struct_size = sizeof(box->config), .hypervisor = HL_HYPERVISOR_KVM},
     };
     if (hl_guest_open(&box->guest, bench->guest, err) == HL_OK &&
-        hl_host_create(&box->host, offered, 2, err) == HL_OK)
+        hl_host_create(&box->host, offered, 3, err) == HL_OK)
         return true;
     box_close(box);
     return false;

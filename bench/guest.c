@@ -6,10 +6,27 @@
 #include "checksum.h"
 
 HL_IMPORT(i32, Increment, (i32, x))
+HL_IMPORT(i32, HostAdd, (i32, a, i32, b))
 HL_IMPORT(void, Spinning, ())
 
 HL_FUNCTION(void, Nop, ())
 {
+}
+
+HL_FUNCTION(str, Echo, (str, text))
+{
+    return text;
+}
+
+HL_FUNCTION(i32, Add, (i32, a, i32, b))
+{
+    return HostAdd(a, b);
+}
+
+/* The length of the first, and the first of the second. */
+HL_FUNCTION(u64, Receive, (bytes, data, str, text))
+{
+    return (uint64_t)data.len + (uint64_t)*text;
 }
 
 HL_FUNCTION(bytes, Echo4k, (bytes, data))

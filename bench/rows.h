@@ -26,4 +26,18 @@ extern const struct bench_row row_process_create_1g, row_process_destroy;
 extern const struct bench_row row_process_call_2, row_process_restore_2, row_process_create_2;
 extern const struct bench_row row_process_destroy_2;
 
+/* What Hyperlight's own benchmarks measure: at its sizes of the heap, ... */
+enum { REF_HEAPS = 4 };
+#define REF_ROWS(X) \
+    X(create) \
+    X(create_drop) \
+    X(from_snapshot) \
+    X(call) X(call_restore) X(restore) X(take) X(save) X(load) X(cold_image) X(cold_file)
+#define REF_DECLARE(what) extern const struct bench_row row_ref_##what[REF_HEAPS];
+REF_ROWS(REF_DECLARE)
+/* ... and those that have nothing to do with it. */
+extern const struct bench_row row_ref_call_host, row_ref_call_thread, row_ref_interrupt;
+extern const struct bench_row row_ref_24k_8k, row_ref_params_100m;
+extern const struct bench_row row_ref_encode, row_ref_decode;
+
 #endif

@@ -12,8 +12,8 @@ enum { BURST = 8 };
 
 struct call {
     const char *name;
-    hl_value argument;
-    uint32_t count;  /* of arguments: 0 or 1 */
+    hl_value arguments[2];
+    uint32_t count;
     hl_value wanted; /* type, len of the result and its first 32 bits */
     hl_sandbox *sandbox;
 };
@@ -45,7 +45,7 @@ static bool sample_call(void *ctx, double *us, hl_error *err)
     struct call *call = ctx;
     hl_value ret;
     double start = now_us();
-    hl_status status = hl_sandbox_call(&ret, call->sandbox, call->name, &call->argument,
+    hl_status status = hl_sandbox_call(&ret, call->sandbox, call->name, call->arguments,
                                        call->count, err);
 
     *us = now_us() - start;
@@ -79,7 +79,7 @@ static bool run_4k(const struct bench *bench, struct samples *op, struct samples
     static const uint8_t data[4096] = {0x12, 0x34, 0x56, 0x78};
     struct call call = {
         .name = "Echo4k",
-        .argument = hl_bytes(data, sizeof(data)),
+        .arguments = {hl_bytes(data, sizeof(data))},
         .count = 1,
         .wanted = hl_bytes(data, sizeof(data)),
     };
@@ -95,7 +95,7 @@ static bool run_24k_8k(const struct bench *bench, struct samples *op, struct sam
     const uint64_t sum = count * (count + 1) / 2;
     struct call call = {
         .name = "Take24Give8",
-        .argument = hl_bytes(data, sizeof(data)),
+        .arguments = {hl_bytes(data, sizeof(data))},
         .count = 1,
         .wanted = hl_bytes(&sum, 8192),
     };
@@ -113,6 +113,19 @@ static bool run_host(const struct bench *bench, struct samples *op, struct sampl
     return measure(bench, &call, op, floor, err);
 }
 
+static bool run_add(const struct bench *bench, struct samples *op, struct samples *floor,
+                    hl_error *err)
+{
+    struct call call = {
+        .name = "Add",
+        .arguments = {hl_i32(40), hl_i32(2)},
+        .count = 2,
+        .wanted = hl_i32(42),
+    };
+
+    return measure(bench, &call, op, floor, err);
+}
+
 const struct bench_row row_call = {
     "call", "us", "floor_exit", {TARGET_RATIO, 1.10}, run_call, 0,
 };
@@ -121,6 +134,12 @@ const struct bench_row row_call_4k = {
 };
 const struct bench_row row_call_24k_8k = {
     "call_24k_8k", "us", "floor_exit", {TARGET_ADDED, 6}, run_24k_8k, 0,
+};
+const struct bench_row row_ref_24k_8k = {
+    "ref_24k_8k", "us", "floor_exit", {TARGET_NONE, 0}, run_24k_8k, 0,
+};
+const struct bench_row row_ref_call_host = {
+    "ref_call_host", "us", "floor_exit", {TARGET_NONE, 0}, run_add, 0,
 };
 const struct bench_row row_call_host = {
     "call_host", "us", "floor_exit", {TARGET_RATIO, 2.15}, run_host, 0,

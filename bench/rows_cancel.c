@@ -73,6 +73,9 @@ stop:
     return ok;
 }
 
+const struct bench_row row_ref_interrupt = {
+    "ref_interrupt", "us", "floor_kick", {TARGET_NONE, 0}, run_cancel, 0,
+};
 const struct bench_row row_cancel = {
     "cancel", "us", "floor_kick", {TARGET_P99_RATIO, 1.5}, run_cancel, 0,
 };
