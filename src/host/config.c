@@ -24,7 +24,7 @@ static hl_status copy(hl_config *out, const hl_config *given, hl_error *err)
     if (!size)
         return error_set(err, HL_E_INVALID,
                          "hl_config.struct_size is 0; write: config.struct_size = sizeof config;");
-    if (size > 4096)
+    if (size > 4096 || size % _Alignof(hl_config)) /* which would cut a pointer */
         return error_set(err, HL_E_INVALID, "hl_config.struct_size is %u, wanted %zu", size,
                          sizeof *out);
     memcpy(out, given, size < sizeof *out ? size : sizeof *out);

@@ -243,8 +243,8 @@ TEST(struct_of_a_newer_version)
 /* What lies beyond an older struct is not read: sanitizers watch its end. */
 TEST(struct_of_an_older_version)
 {
-    static const uint32_t sizes[] = {4, 8, offsetof(hl_config, stack_size),
-                                     offsetof(hl_config, interrupt_signal)};
+    static const uint32_t sizes[] = {8, offsetof(hl_config, stack_size),
+                                     offsetof(hl_config, trust_domain)};
     hl_config out, whole = empty();
     hl_config *older;
     size_t i;
@@ -260,6 +260,16 @@ TEST(struct_of_an_older_version)
         CHECK_INT(out.interrupt_signal, 0);
         free(older);
     }
+}
+
+TEST(struct_that_ends_within_a_pointer)
+{
+    const hl_config config = {.struct_size = offsetof(hl_config, interrupt) + 4};
+    char text[200];
+
+    snprintf(text, sizeof text, "hl_config.struct_size is %u, wanted %zu", config.struct_size,
+             sizeof config);
+    expect_bad(&config, text);
 }
 
 /* ---- For a shape that is there ------------------------------------------------------- */
