@@ -5,6 +5,17 @@
 #include "../src/shared/signature.h"
 #include "fuzz.h"
 
+/* The guest's walk over a signature that was checked says the same. */
+static void check_walk(const char *text, const struct hl_signature *signature)
+{
+    uint32_t i;
+
+    FUZZ_CHECK(hl__signature_next(&text) == signature->result);
+    for (i = 0; i < signature->count; i++)
+        FUZZ_CHECK(hl__signature_next(&text) == signature->params[i]);
+    FUZZ_CHECK(hl__signature_next(&text) == HL_VOID);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hl_signature signature, again;
@@ -20,5 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(hl__signature_equal(&signature, &again));
     hl__signature_text(twice, &again);
     FUZZ_CHECK(!strcmp(text, twice));
+    check_walk(text, &signature);
+    if (size < sizeof twice) { /* as it was given, but with a NUL */
+        memcpy(twice, data, size);
+        twice[size] = '\0';
+        check_walk(twice, &signature);
+    }
     return 0;
 }

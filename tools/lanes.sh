@@ -21,7 +21,17 @@ vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_beh
 svm_selection=(--skip writes_log --skip many_snapshots_log --skip memory_back_log
     --skip tenant_create_after_another --skip snapfile_keeps_all_memory)
 
-fuzz_seconds=5
+fuzz_seconds=5 fuzz_target=
+
+# What fuzzing has found worth keeping, through the targets as plain programs.
+replay_corpora() # TREE PREFIX...
+{
+    local tree=$1 corpus
+    for corpus in fuzz/corpus/*; do
+        tally_run "$tree fuzz/${corpus##*/}" "${@:2}" "build/$tree/fuzz/fuzz_${corpus##*/}" \
+            "$corpus"
+    done
+}
 
 # The tests of build/TREE whose names fit the pattern.
 run_tests() # TREE [PATTERN PREFIX...]
@@ -36,6 +46,7 @@ run_tests() # TREE [PATTERN PREFIX...]
     [[ $pattern ]] || tally_folder "$tree" "build/$tree/tests/process" '' "${@:3}"
     HL_TEST_HYPERVISOR=process tally_folder "$tree@process" "build/$tree/tests/vm" "$pattern" \
         "${@:3}"
+    [[ $pattern ]] || replay_corpora "$tree" "${@:3}"
 }
 
 lane_lint()
@@ -124,7 +135,7 @@ lane_fuzz()
     packages_need_clang &&
         build fuzz fuzz/all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang \
             -DHL_FUZZ=ON -DHL_SANITIZE=address || return
-    tally_run fuzz tools/fuzz build/fuzz/fuzz "$fuzz_seconds"
+    tally_run fuzz tools/fuzz build/fuzz/fuzz "$fuzz_seconds" ${fuzz_target:+"$fuzz_target"}
 }
 
 lane_headers()
