@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a guest function sees of the call in progress. */
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +77,7 @@ void hl__call_failf(hl_call *call, int32_t code, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    hl__format(text, sizeof text, format, args);
     va_end(args);
     hl__call_fail(call, HL_E_FAILED, code, text);
 }

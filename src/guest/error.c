@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fills hl_error. */
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "../shared/utf8.h"
 #include "../shared/wire.h"
 #include "runtime.h"
@@ -21,16 +18,14 @@ hl_status hl__error(hl_error *err, hl_status status, const char *format, ...)
     char text[sizeof err->text + 3]; /* room for a character cut in two */
     va_list args;
     size_t len;
-    int n;
 
     if (!err)
         return status;
     hl__ok(err);
     err->status = status;
     va_start(args, format);
-    n = vsnprintf(text, sizeof text, format, args);
+    len = hl__format(text, sizeof text, format, args);
     va_end(args);
-    len = n < (int)sizeof text ? (size_t)n : sizeof text - 1;
     len = hl__utf8_cut(text, len, sizeof err->text - 1);
     __builtin_memcpy(err->text, text, len);
     err->text[len] = '\0';

@@ -3,6 +3,8 @@
 #ifndef HL_GUEST_RUNTIME_H
 #define HL_GUEST_RUNTIME_H
 
+#include <stdarg.h>
+
 #include <hyperlight/guest.h>
 
 #include "../shared/abi.h"
@@ -110,6 +112,10 @@ struct hl__question {
 hl_status hl__ask(hl_value *ret, const struct hl__question *question, hl_error *err);
 
 /* ---- Errors ------------------------------------------------------------------------ */
+
+/* As vsnprintf, for %s, %.*s, %d, %u and %llu alone: what the messages below are
+ * made of. Returns the bytes written, which are cut to fit. */
+size_t hl__format(char *to, size_t room, const char *format, va_list list);
 
 /* Fill *err, unless it is NULL; both return the status. */
 hl_status hl__error(hl_error *err, hl_status status, const char *format, ...)
