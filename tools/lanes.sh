@@ -7,7 +7,7 @@
 # NAME into lanes_ci.
 
 lanes_lint=(lint analyse headers exported)
-lanes_ci=("${lanes_lint[@]}" gcc install clang asan tsan mingw fuzz confined svm vtx)
+lanes_ci=("${lanes_lint[@]}" gcc install clang asan tsan mingw coverage fuzz confined svm vtx)
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
 # minute there to repeat one thing many times, and files.
@@ -74,6 +74,7 @@ lane_gcc()
 {
     build_gcc all || return
     run_tests gcc
+    tally_run "gcc sizes" tools/sizes build/gcc
 }
 
 # What is installed, as strangers use it.
@@ -136,6 +137,28 @@ lane_fuzz()
         build fuzz fuzz/all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang \
             -DHL_FUZZ=ON -DHL_SANITIZE=address || return
     tally_run fuzz tools/fuzz build/fuzz/fuzz "$fuzz_seconds" ${fuzz_target:+"$fuzz_target"}
+}
+
+# Lines that unit tests and corpora run, with no hypervisor. Left out is what
+# takes long and runs no line that the others do not.
+coverage_folders=unit
+coverage_skip='single_fetch|deadline|stop|threads|idle_vms|guest_libc'
+
+lane_coverage()
+{
+    local folder program
+    packages_need "${packages_core[@]}" python3 &&
+        build coverage all -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=gcc \
+            -DHL_SANITIZE=coverage || return
+    find build/coverage -name '*.gcda' -delete
+    for folder in $coverage_folders; do
+        for program in $(tally_programs "build/coverage/tests/$folder"); do
+            [[ ${program##*/} =~ $coverage_skip ]] ||
+                tally_run "coverage ${program#build/*/tests/}" "$program"
+        done
+    done
+    replay_corpora coverage
+    tally_run coverage tools/coverage build/coverage
 }
 
 lane_headers()
