@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <hyperlight/easy.h>
+
 #include "../tests/fake/fake.h"
 #include "../tests/test.h"
 #include "clock.h"
@@ -52,6 +54,19 @@ static bool sample_batch(void *box, double *ns, hl_error *err)
     return true;
 }
 
+HL_IMPORT(void, Nop, ())
+
+static bool sample_easy(void *box, double *ns, hl_error *err)
+{
+    double start = now_us();
+
+    for (unsigned i = 0; i < BATCH; i++)
+        if (Nop(NULL, box, err) != HL_OK)
+            return false;
+    *ns = (now_us() - start) * 1e3 / BATCH;
+    return true;
+}
+
 static bool run_plain(const struct bench *bench, struct samples *op, struct samples *floor,
                       hl_error *err)
 {
@@ -87,9 +102,28 @@ static bool run_deadline(const struct bench *bench, struct samples *op, struct s
     return ok;
 }
 
+static bool run_easy(const struct bench *bench, struct samples *op, struct samples *floor,
+                     hl_error *err)
+{
+    struct sampler easy_calls = {.fn = sample_easy, .out = op};
+    struct sampler plain_calls = {.fn = sample_batch, .out = floor};
+    hl_sandbox *box;
+    bool ok;
+
+    if (!create(&box, 0, err))
+        return false;
+    easy_calls.ctx = plain_calls.ctx = box;
+    ok = bench_take(bench, 1, &easy_calls, &plain_calls, err);
+    hl_sandbox_destroy(box);
+    return ok;
+}
+
 const struct bench_row row_call_overhead = {
     "call_overhead", "ns", NULL, {TARGET_AT_MOST, 200}, run_plain, 0,
 };
 const struct bench_row row_call_overhead_deadline = {
     "call_overhead_deadline", "ns", "call_overhead", {TARGET_ADDED, 50}, run_deadline, 0,
+};
+const struct bench_row row_call_overhead_easy = {
+    "call_overhead_easy", "ns", "call_overhead", {TARGET_ADDED, 20}, run_easy, 0,
 };
