@@ -53,6 +53,7 @@ lane_lint()
 {
     packages_need python3 clang-format-14 shellcheck || return
     tally_run lint tools/lint
+    tally_run "lint packages" tools/test-packages
 }
 
 # Only configured, not built. No NDEBUG: assertions tell the tools what holds.
