@@ -15,17 +15,17 @@
 
 static const struct bench_row *const all_rows[] = {
     &row_floor_exit, &row_floor_vm, &row_floor_vm_close, &row_call_overhead,
-    &row_call_overhead_deadline, &row_call_overhead_easy, &row_call, &row_call_4k,
-    &row_call_24k_8k, &row_call_host, &row_create_cold_call, &row_destroy, &row_cancel, &row_restore_1, &row_restore_16,
-    &row_restore_256, &row_restore_1000, &row_restore_16_call, &row_restore_16_cold,
-    &row_create_from_call, &row_create_from_other_call, &row_create_from_other_16m_call,
-    &row_create_from_nocache_call, &row_destroy_cached, &row_snapshot_take, &row_take_256,
-    &row_create_1g, &row_restore_1g, &row_take_1g, &row_create_1g_cold, &row_clone_rss,
-    &row_call_1000, &row_scale_2, &row_arg_100m, &row_load_file, &row_save_file, &row_ref_call_host,
-    &row_ref_call_thread, &row_ref_interrupt, &row_ref_24k_8k, &row_ref_params_100m,
-    &row_ref_encode, &row_ref_decode, &row_process_call, &row_process_restore,
-    &row_process_create, &row_process_create_1g, &row_process_destroy, &row_process_call_2,
-    &row_process_restore_2, &row_process_create_2, &row_process_destroy_2,
+    &row_call_overhead_deadline, &row_call_overhead_easy, &row_call, &row_call_4k, &row_call_24k_8k,
+    &row_call_host, &row_create_cold_call, &row_destroy, &row_cancel, &row_restore_1,
+    &row_restore_16, &row_restore_256, &row_restore_1000, &row_restore_16_call,
+    &row_restore_16_cold, &row_create_from_call, &row_create_from_other_call,
+    &row_create_from_other_16m_call, &row_create_from_nocache_call, &row_destroy_cached,
+    &row_snapshot_take, &row_take_256, &row_create_1g, &row_restore_1g, &row_take_1g,
+    &row_create_1g_cold, &row_clone_rss, &row_call_1000, &row_scale_2, &row_arg_100m,
+    &row_load_file, &row_save_file, &row_ref_call_host, &row_ref_call_thread, &row_ref_interrupt,
+    &row_ref_24k_8k, &row_ref_params_100m, &row_ref_encode, &row_ref_decode, &row_process_call,
+    &row_process_restore, &row_process_create, &row_process_create_1g, &row_process_destroy,
+    &row_process_call_2, &row_process_restore_2, &row_process_create_2, &row_process_destroy_2,
     /* clang-format off */
     REF_ROWS(REF_POINTERS)
     /* clang-format on */

@@ -124,7 +124,7 @@ static bool measure(const struct bench *bench, const struct how *how, struct sam
     { \
         return measure(bench, &(struct how){__VA_ARGS__}, op, floor, err); \
     } \
-    const struct bench_row row_process_##id = {label, "us", floor_label, target, run_##id}
+    const struct bench_row row_process_##id = {label, "us", floor_label, target, run_##id, 0}
 #define RATIO(limit) \
     { \
         TARGET_RATIO, limit \
