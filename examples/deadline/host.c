@@ -54,7 +54,8 @@ static hl_status by_hand(hl_sandbox *box, const hl_snapshot *clean, hl_error *er
 
 int main(int argc, char **argv)
 {
-    const hl_config config = {.struct_size = sizeof config, .deadline_us = 50000};
+    const hl_config config = {
+        .struct_size = sizeof config, .deadline_us = 50000, .allow_process = 1};
     hl_guest *guest = NULL;
     hl_sandbox *box = NULL;
     hl_snapshot *clean = NULL;

@@ -67,6 +67,7 @@ static hl_status try_all(hl_sandbox *box, const hl_snapshot *clean, hl_error *er
 int main(int argc, char **argv)
 {
     const hl_host_function table[] = {HL_ENTRY(Lookup, NULL)};
+    const hl_config config = {.struct_size = sizeof config, .allow_process = 1};
     hl_guest *guest = NULL;
     hl_host *host = NULL;
     hl_sandbox *box = NULL;
@@ -77,8 +78,9 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IONBF, 0);
     if (!hl_guest_open(&guest, argc > 1 ? argv[1] : "errors_guest", &err) &&
         !hl_host_create(&host, table, 1, &err) &&
-        !hl_sandbox_create(&box, guest, host, NULL, &err) && !hl_snapshot_take(&clean, box, &err) &&
-        !try_all(box, clean, &err) && !hl_invoke(&price, box, &err, "Price", "tea"))
+        !hl_sandbox_create(&box, guest, host, &config, &err) &&
+        !hl_snapshot_take(&clean, box, &err) && !try_all(box, clean, &err) &&
+        !hl_invoke(&price, box, &err, "Price", "tea"))
         printf("restored, Price(\"tea\") is %d\n", price.as.i32);
     if (err.status)
         fprintf(stderr, "errors: %s\n", err.text);

@@ -49,8 +49,11 @@ static void log_line(void *user, const hl_log_record *record)
 static hl_status run(const hl_guest *guest, const hl_host *host, uint32_t level, hl_error *err)
 {
     unsigned lines = 0;
-    const hl_config config = {
-        .struct_size = sizeof config, .log = log_line, .log_user = &lines, .log_level = level};
+    const hl_config config = {.struct_size = sizeof config,
+                              .allow_process = 1,
+                              .log = log_line,
+                              .log_user = &lines,
+                              .log_level = level};
     hl_sandbox *box;
     hl_status status = hl_sandbox_create(&box, guest, host, &config, err);
 

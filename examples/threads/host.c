@@ -4,6 +4,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+static const hl_config config = {.struct_size = sizeof config, .allow_process = 1};
+
 enum { THREADS = 4, SANDBOXES = 8, RANGE = 1000 };
 
 /* The snapshot is shared: const, so any number of threads may use it. A sandbox
@@ -22,7 +24,7 @@ static hl_status work(struct worker *w, uint64_t from)
     hl_value best, steps;
     hl_sandbox *box;
 
-    if (hl_sandbox_create_from(&box, w->start, NULL, NULL, &w->err))
+    if (hl_sandbox_create_from(&box, w->start, NULL, &config, &w->err))
         return w->err.status;
     if (!hl_invoke(&best, box, &w->err, "Longest", from, (unsigned)RANGE) &&
         !hl_invoke(&steps, box, &w->err, "Steps", best) && steps.as.u32 > w->steps) {
@@ -75,8 +77,8 @@ int main(int argc, char **argv)
     uint32_t i;
 
     if (hl_guest_open(&guest, argc > 1 ? argv[1] : "threads_guest", &err) ||
-        hl_sandbox_create(&box, guest, NULL, NULL, &err) || hl_snapshot_take(&start, box, &err) ||
-        run_all(workers, start, &err)) {
+        hl_sandbox_create(&box, guest, NULL, &config, &err) ||
+        hl_snapshot_take(&start, box, &err) || run_all(workers, start, &err)) {
         fprintf(stderr, "threads: %s\n", err.status ? err.text : "a thread could not be started");
         status = HL_E_SYSTEM;
     } else {

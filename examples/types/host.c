@@ -85,6 +85,7 @@ int main(int argc, char **argv)
                                       HL_ENTRY(Factorial, NULL),  HL_ENTRY(Half, NULL),
                                       HL_ENTRY(Mean, NULL),       HL_ENTRY(Upper, NULL),
                                       HL_ENTRY(Reverse, NULL),    HL_ENTRY(Note, stdout)};
+    const hl_config config = {.struct_size = sizeof config, .allow_process = 1};
     hl_guest *guest = NULL;
     hl_host *host = NULL;
     hl_sandbox *box = NULL;
@@ -93,7 +94,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IONBF, 0); /* the guest's prints are written at once, too */
     if (!hl_guest_open(&guest, argc > 1 ? argv[1] : "types_guest", &err) &&
         !hl_host_create(&host, table, sizeof table / sizeof *table, &err) &&
-        !hl_sandbox_create(&box, guest, host, NULL, &err))
+        !hl_sandbox_create(&box, guest, host, &config, &err))
         hl_invoke(NULL, box, &err, "Run");
     if (err.status)
         fprintf(stderr, "types: %s\n", err.text);

@@ -25,7 +25,7 @@ _hyperlight_words()
     for ((i = 2; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --json | --raw | --time | --help | --after) ;;
+        --json | --raw | --time | --help | --after | --allow-process) ;;
         -*) i=$((i + 1)) ;;
         *) words+=("$word") ;;
         esac
@@ -43,7 +43,7 @@ _hyperlight()
     fi
     _hyperlight_words
     case $previous in
-    --hypervisor) candidates='any kvm' ;;
+    --hypervisor) candidates='any kvm process' ;;
     --log) candidates='off error warn info debug trace' ;;
     --after) candidates=$(_hyperlight_functions "$command" "${words[0]-}") ;;
     --repeat | --heap | --stack | --messages | --deadline) return ;;

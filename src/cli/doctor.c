@@ -40,28 +40,43 @@ void doctor_say(struct doctor *d, enum finding kind, const char *topic, const ch
     putchar('\n');
 }
 
-/* Each by trying; true if one is usable. */
-static bool hypervisors(struct doctor *d)
+/* By trying; what is to be known of one that is usable comes with it. */
+static bool try_one(struct doctor *d, hl_hypervisor which)
 {
-    bool usable = false;
-    const char *name;
-    double start, us;
+    const char *name = hl_hypervisor_name(which);
+    const double start = running_now_us();
+    double us;
     hl_error err;
+
+    if (hl_hypervisor_probe(which, &err)) {
+        doctor_say(d, which == HL_HYPERVISOR_PROCESS ? FOUND_NOTE : FOUND_BAD, name, "%s",
+                   err.text);
+        return false;
+    }
+    us = running_now_us() - start;
+    doctor_say(d, FOUND_GOOD, name, "works; making most of a sandbox took %.2f ms", us / 1e3);
+    if (*err.text)
+        doctor_say(d, FOUND_PLAIN, name, "%s", err.text);
+    return true;
+}
+
+/* True if one is usable; processes count only if they are allowed. */
+static bool hypervisors(struct doctor *d, bool *virtual)
+{
+    bool processes = false;
     unsigned i;
 
-    for (i = HL_HYPERVISOR_ANY + 1; strcmp(hl_hypervisor_name((hl_hypervisor)i), "?"); i++) {
-        name = hl_hypervisor_name((hl_hypervisor)i);
-        start = running_now_us();
-        if (hl_hypervisor_probe((hl_hypervisor)i, &err)) {
-            doctor_say(d, FOUND_BAD, name, "%s", err.text);
-            continue;
-        }
-        us = running_now_us() - start;
-        usable = true;
-        doctor_say(d, FOUND_GOOD, name, "guests can run; making most of a sandbox took %.2f ms",
-                   us / 1e3);
-    }
-    return usable;
+    *virtual = false;
+    for (i = HL_HYPERVISOR_ANY + 1; strcmp(hl_hypervisor_name((hl_hypervisor)i), "?"); i++)
+        if (i == HL_HYPERVISOR_PROCESS)
+            processes = try_one(d, HL_HYPERVISOR_PROCESS);
+        else
+            *virtual |= try_one(d, (hl_hypervisor)i);
+    if (processes && !*virtual)
+        doctor_say(d, FOUND_NOTE, "verdict",
+                   "guests can run in processes alone, where --allow-process, or "
+                   "hl_config.allow_process, permits it");
+    return *virtual || (processes && d->allow_process);
 }
 
 static void version(struct doctor *d)
@@ -75,14 +90,14 @@ static void version(struct doctor *d)
 
 static bool report(struct doctor *d)
 {
-    bool usable;
+    bool usable, virtual;
 
     version(d);
-    usable = hypervisors(d);
-    doctor_device(d, usable);
-    doctor_modules(d, usable);
-    doctor_processor(d, usable);
-    doctor_surroundings(d, usable);
+    usable = hypervisors(d, &virtual);
+    doctor_device(d, virtual);
+    doctor_modules(d, virtual);
+    doctor_processor(d, virtual);
+    doctor_surroundings(d, virtual);
     doctor_vulnerabilities(d);
     doctor_slow(d);
     return usable;
@@ -92,6 +107,8 @@ static int run(int argc, char **argv)
 {
     struct doctor d = {.out = {stdout, false}};
     const struct option options[] = {{"--json", NULL, OPTION_FLAG, &d.json, "all of it as JSON"},
+                                     {"--allow-process", NULL, OPTION_FLAG, &d.allow_process,
+                                      "succeed if guests can run in processes alone, too"},
                                      OPTION_END};
     const int rest = options_parse(&verb_doctor, options, argc, argv, NULL);
     bool usable;
@@ -113,5 +130,5 @@ static int run(int argc, char **argv)
 }
 
 const struct verb verb_doctor = {
-    "doctor", "[--json]", "says whether this machine can run guests, and if not, why not",
-    0,        false,      run};
+    "doctor", "[OPTION...]", "says whether this machine can run guests, and if not, why not",
+    0,        false,         run};

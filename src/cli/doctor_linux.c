@@ -103,8 +103,8 @@ static void say_groups(struct doctor *d, const char *user)
 
 void doctor_device(struct doctor *d, bool usable)
 {
-    const struct passwd *entry = getpwuid(geteuid());
-    const char *user = entry ? entry->pw_name : "$USER";
+    const struct passwd *entry;
+    const char *user;
     char group[64], owner[64] = "?";
     const struct passwd *holder;
     struct stat st;

@@ -70,7 +70,7 @@ static const char *take(const struct option *option, const char *text)
         return number(value, text, times) && *value ? NULL
                                                     : "wanted a time, such as 500us, 20ms or 2s";
     case OPTION_HYPERVISOR:
-        return hypervisor(option->out, text) ? NULL : "wanted any or kvm";
+        return hypervisor(option->out, text) ? NULL : "wanted any, kvm or process";
     case OPTION_LEVEL:
         return level(option->out, text) ? NULL : "wanted off, error, warn, info, debug or trace";
     default:

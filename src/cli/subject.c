@@ -93,6 +93,7 @@ static hl_status create(struct running *r, const struct subject *subject, hl_err
     hl_status status = hl_host_create(&r->host, table, 1, err);
 
     r->config.struct_size = sizeof r->config;
+    r->config.allow_process = r->allow_process;
     if (r->config.log_level)
         r->config.log = log_line;
     if (!status)
@@ -101,6 +102,32 @@ static hl_status create(struct running *r, const struct subject *subject, hl_err
                      : hl_sandbox_create_from(&r->box, subject->snapshot, r->host, &r->config, err);
     r->create_us = running_now_us() - start;
     return status;
+}
+
+/* Does it require more than the one function that this command has? */
+static bool wants_more(const struct subject *subject)
+{
+    hl_symbol symbol;
+    size_t i;
+
+    for (i = 0; subject->guest ? hl_guest_import(&symbol, subject->guest, i)
+                               : hl_snapshot_import(&symbol, subject->snapshot, i);
+         i++)
+        if (strcmp(symbol.name, "HostPrint"))
+            return true;
+    return false;
+}
+
+/* What this command can do about it, which the library cannot know. */
+static void advise(const struct running *r, const struct subject *subject, const hl_error *err)
+{
+    const bool could = err->status == HL_E_NO_HYPERVISOR || err->status == HL_E_MISMATCH;
+
+    if (err->status == HL_E_MISMATCH && wants_more(subject))
+        cli_say("of the host's functions this command has HostPrint alone");
+    else if (could && !r->config.hypervisor && !r->allow_process &&
+             !hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, NULL))
+        cli_say("--allow-process would run it in a locked-down process, a weaker wall");
 }
 
 int running_begin(struct running *r, const struct subject *subject)
@@ -113,9 +140,9 @@ int running_begin(struct running *r, const struct subject *subject)
     r->config.init_data = r->init;
     r->config.init_size = size;
     if (create(r, subject, &err)) {
-        if (err.status == HL_E_MISMATCH)
-            cli_say("of the host's functions this command has HostPrint alone");
-        return cli_error(&err, r->json);
+        cli_error(&err, r->json);
+        advise(r, subject, &err);
+        return (int)cli_exit_of(err.status);
     }
     return CLI_OK;
 }

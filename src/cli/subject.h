@@ -20,8 +20,9 @@ enum cli_exit subject_exit(const hl_error *err);
 struct running {
     hl_config config;
     const char *init_path;
-    char *init;             /* malloc'd */
-    bool time, json, quiet; /* quiet: what the guest prints goes to standard error */
+    char *init; /* malloc'd */
+    bool allow_process, time, json;
+    bool quiet; /* what the guest prints goes to standard error */
     hl_host *host;
     hl_sandbox *box;
     double create_us;
@@ -36,7 +37,10 @@ struct running {
          "what the guest finds as its init data; - is standard input"}, \
         {"--deadline", "TIME", OPTION_TIME, &(r)->config.deadline_us, \
          "most time for init, and for each call [none]"}, \
-        {"--hypervisor", "NAME", OPTION_HYPERVISOR, &(r)->config.hypervisor, "kvm, or any [any]"}, \
+        {"--hypervisor", "NAME", OPTION_HYPERVISOR, &(r)->config.hypervisor, \
+         "kvm, process, or any [any]"}, \
+        {"--allow-process", NULL, OPTION_FLAG, &(r)->allow_process, \
+         "without a hypervisor, run it in a process: a weaker wall"}, \
         {"--log", "LEVEL", OPTION_LEVEL, &(r)->config.log_level, \
          "show what the guest logs: error, warn, info, debug, trace [off]"}, \
     { \

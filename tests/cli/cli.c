@@ -5,11 +5,16 @@
 #include <errno.h>
 #include <ftw.h>
 #include <hyperlight/hyperlight.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+unsigned cli_seconds;
 
 const char *cli_program(void)
 {
@@ -21,12 +26,34 @@ const char *cli_program(void)
     return path;
 }
 
-void cli_need_hypervisor(void)
+static void need(hl_hypervisor which)
 {
     hl_error err;
 
-    if (hl_hypervisor_probe(HL_HYPERVISOR_ANY, &err))
+    if (hl_hypervisor_probe(which, &err))
         test_skip("%s", err.text);
+}
+
+void cli_need_hypervisor(void)
+{
+    need(HL_HYPERVISOR_KVM);
+}
+
+void cli_need_process(void)
+{
+    need(HL_HYPERVISOR_PROCESS);
+}
+
+void cli_own_mounts(void)
+{
+    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+        test_skip("mounts of its own: %s", strerror(errno));
+}
+
+void cli_without_devices(void)
+{
+    cli_own_mounts();
+    CHECK_INT(mount("none", "/dev", "tmpfs", 0, NULL), 0);
 }
 
 static char folder[] = "/tmp/hl-cli-XXXXXX";
@@ -89,11 +116,14 @@ static void caught(char *out, size_t size, int fd)
 
 static int run(int out, int err, const char *program, const char *const args[])
 {
+    const struct rlimit limit = {cli_seconds, cli_seconds};
     const pid_t child = fork();
     int status;
 
     CHECK(child >= 0);
     if (!child) {
+        if (cli_seconds)
+            setrlimit(RLIMIT_CPU, &limit);
         dup2(out, 1);
         dup2(err, 2);
         execvp(program, (char *const *)(uintptr_t)args);

@@ -14,9 +14,17 @@ struct cli {
 const struct cli *cli_run(const char *const args[]);
 #define CLI(...) cli_run((const char *const[]){__VA_ARGS__, NULL})
 
-/* The path of the command, and what to skip without a hypervisor. */
+/* The path of the command; skips without a hypervisor, without processes. */
 const char *cli_program(void);
 void cli_need_hypervisor(void);
+void cli_need_process(void);
+
+/* From here on the test has mounts of its own, and /dev is empty. Skips where
+ * that takes more rights than it has. */
+void cli_own_mounts(void);
+void cli_without_devices(void);
+/* Most seconds of processor time for each run; 0, as at first: any. */
+extern unsigned cli_seconds;
 
 /* One invocation and what must come of it: all of standard output (NULL: any),
  * a part of standard error ("": it must be empty). */

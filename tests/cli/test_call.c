@@ -188,7 +188,10 @@ TEST(call_refuses_wrong_options)
          {"call", "--heap", "18446744073709551615K", "SIMPLE", "F"}},
         {2, "", "--deadline is 5, wanted a time", {"call", "--deadline", "5", "SIMPLE", "F"}},
         {2, "", "--repeat is 0, wanted a number from 1 on", {"call", "--repeat=0", "SIMPLE", "F"}},
-        {2, "", "--hypervisor is xen, wanted any", {"call", "--hypervisor", "xen", "SIMPLE", "F"}},
+        {2,
+         "",
+         "--hypervisor is xen, wanted any, kvm or process",
+         {"call", "--hypervisor", "xen", "SIMPLE", "F"}},
         {2, "", "--log is loud, wanted off", {"call", "--log", "loud", "SIMPLE", "F"}},
         {2, "", "--json takes no value", {"call", "--json=1", "SIMPLE", "F"}},
         {2, "", "hyperlight VERB ...", {NULL}},
@@ -221,6 +224,48 @@ TEST(call_says_what_ran_and_how_long)
         {5, "", "hyperlight: kvm: made in ", {"call", "--time", "SIMPLE", "Halt"}});
     run = CLI("call", "--hypervisor", "kvm", "SIMPLE", "Count");
     CHECK_INT(run->status, 0);
+}
+
+TEST(call_runs_in_a_process_if_that_is_allowed)
+{
+    cli_need_process();
+    CLI_CHECK({0,
+               "1\n",
+               "hyperlight: process: made in ",
+               {"call", "--time", "--hypervisor", "process", "SIMPLE", "Count"}},
+              {5,
+               "",
+               "writing 0x0 (nothing is mapped there)",
+               {"call", "--hypervisor", "process", "SIMPLE", "NullPointer"}});
+    cli_without_devices();
+    CLI_CHECK({4, "", "hyperlight: /dev/kvm does not exist", {"call", "SIMPLE", "Count"}},
+              {4,
+               "",
+               "hyperlight: `hyperlight doctor` says more\n"
+               "hyperlight: --allow-process would run it in a locked-down process, a weaker wall\n",
+               {"call", "SIMPLE", "Count"}},
+              {4,
+               "",
+               "hyperlight: /dev/kvm does not exist",
+               {"call", "--allow-process", "--hypervisor", "kvm", "SIMPLE", "Count"}},
+              {0,
+               "1\n",
+               "hyperlight: process: made in ",
+               {"call", "--time", "--allow-process", "SIMPLE", "Count"}});
+}
+
+/* Each names what it wants besides HostPrint; this guest is one of the tests' own. */
+TEST(call_refuses_guests_that_want_more)
+{
+    char guest[4500];
+
+    cli_need_hypervisor();
+    snprintf(guest, sizeof guest, "%s", test_guest("callback"));
+    CLI_CHECK({3, "", "which the host does not offer", {"call", guest, "F"}},
+              {3,
+               "",
+               "hyperlight: of the host's functions this command has HostPrint alone\n",
+               {"call", guest, "F"}});
 }
 
 TEST(call_writes_json)

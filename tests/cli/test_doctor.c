@@ -2,7 +2,6 @@
 /* hyperlight doctor, on this machine and on others made of mounts. */
 #include <errno.h>
 #include <grp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -18,7 +17,7 @@ TEST(doctor_finds_this_machine_fit)
     run = CLI("doctor");
     CHECK_INT(run->status, 0);
     CHECK_STR(run->err, "");
-    CHECK_HAS(run->out, "ok   kvm          guests can run; making most of a sandbox took ");
+    CHECK_HAS(run->out, "ok   kvm          works; making most of a sandbox took ");
     CHECK_HAS(run->out, "device       /dev/kvm belongs to ");
     CHECK_HAS(run->out, ", in the groups: ");
     CHECK(!strstr(run->out, "BAD"));
@@ -41,17 +40,29 @@ TEST(doctor_writes_json)
     CHECK(run->status == 0 || run->status == 4);
 }
 
+/* Tried as well, and with what is to be known about it; it counts if allowed. */
+TEST(doctor_weighs_processes)
+{
+    const struct cli *run;
+
+    cli_need_process();
+    run = CLI("doctor");
+    CHECK_HAS(run->out, "ok   process      works; making most of a sandbox took ");
+    CHECK_HAS(run->out, "process      guests can run in locked-down processes: the host's kernel");
+    cli_without_devices();
+    run = CLI("doctor");
+    CHECK_INT(run->status, 4);
+    CHECK_HAS(run->out, "BAD  kvm          /dev/kvm does not exist");
+    CHECK_HAS(run->out, "note verdict      guests can run in processes alone, where");
+    run = CLI("doctor", "--allow-process");
+    CHECK_INT(run->status, 0);
+    CHECK_HAS(run->out, "BAD  device       there is no /dev/kvm\n");
+}
+
 TEST(doctor_refuses_arguments)
 {
     CLI_CHECK({2, "", "doctor: x is one word too many", {"doctor", "x"}},
               {2, "", "doctor: no option --fix", {"doctor", "--fix"}});
-}
-
-/* Mounts of this test alone; root is needed to make them. */
-static void own_mounts(void)
-{
-    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-        test_skip("mounts of its own: %s", strerror(errno));
 }
 
 /* From here on the file at `path` reads so. */
@@ -62,12 +73,6 @@ static void pretend(const char *path, const char *text)
     if (mount(cli_file("pretend"), path, NULL, MS_BIND, NULL))
         test_skip("cannot mount over %s: %s", path, strerror(errno));
     CHECK_INT(unlink(cli_file("pretend")), 0);
-}
-
-static void without_dev(void)
-{
-    own_mounts();
-    CHECK_INT(mount("none", "/dev", "tmpfs", 0, NULL), 0);
 }
 
 static void doctor_says(const char *const texts[])
@@ -82,7 +87,7 @@ static void doctor_says(const char *const texts[])
 
 TEST(doctor_without_a_device_tells_the_cure_by_the_processor)
 {
-    without_dev();
+    cli_without_devices();
     pretend("/proc/cpuinfo", "processor : 0\nmodel name\t: Some CPU\nflags\t\t: fpu vmx sse\n\n");
     SAYS("BAD  kvm          /dev/kvm does not exist", "BAD  device       there is no /dev/kvm\n",
          "processor    Some CPU; VT-x\n", "BAD  cure         sudo modprobe kvm_intel\n");
@@ -96,7 +101,7 @@ TEST(doctor_without_a_device_tells_the_cure_by_the_processor)
 
 TEST(doctor_knows_wsl2)
 {
-    without_dev();
+    cli_without_devices();
     pretend("/proc/sys/kernel/osrelease", "5.15.167.4-microsoft-standard-WSL2\n");
     SAYS("BAD  WSL2         needs Windows 11", "nestedVirtualization=true");
 }
@@ -106,7 +111,7 @@ TEST(doctor_names_the_group_to_join)
 {
     const gid_t none = 65534;
 
-    without_dev();
+    cli_without_devices();
     CHECK(!mknod("/dev/kvm", S_IFCHR | 0660, 0) && !chown("/dev/kvm", 0, 7));
     CHECK(!chmod("/dev/kvm", 0660) && !setgroups(1, &none) && !setgid(none) && !setuid(65534));
     SAYS("BAD  device       /dev/kvm belongs to root:lp, mode 660\n",
@@ -116,7 +121,7 @@ TEST(doctor_names_the_group_to_join)
 
 TEST(doctor_gives_the_device_a_group_first)
 {
-    without_dev();
+    cli_without_devices();
     CHECK(!mknod("/dev/kvm", S_IFCHR | 0600, 0) && !setgroups(0, NULL) && !setuid(65534));
     SAYS("/dev/kvm belongs to root:root, mode 600\n", "sudo groupadd -f -r kvm; ");
 }
@@ -125,7 +130,7 @@ TEST(doctor_reports_what_slows_vms_down)
 {
     FILE *mounts;
 
-    own_mounts();
+    cli_own_mounts();
     if (access("/sys/module/kvm/parameters/nx_huge_pages", R_OK))
         test_skip("kvm is not a module with parameters here");
     pretend("/sys/module/kvm/parameters/nx_huge_pages", "Y\n");
@@ -135,4 +140,5 @@ TEST(doctor_reports_what_slows_vms_down)
     CHECK(mounts && fputs("cgroup /sys/fs/cgroup cgroup2 rw,favordynmods 0 0\n", mounts) >= 0);
     CHECK_INT(fclose(mounts), 0);
     CHECK(!strstr(CLI("doctor")->out, "nx_huge_pages"));
+    CHECK_INT(umount("/proc"), 0);
 }

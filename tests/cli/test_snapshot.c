@@ -26,6 +26,27 @@ TEST(snapshot_goes_on_where_it_was)
                {"call", "--heap", "64K", two, "Count"}});
 }
 
+/* It goes on where it comes from: in a process. */
+TEST(snapshot_of_a_guest_in_a_process)
+{
+    char file[300];
+
+    cli_need_process();
+    snprintf(file, sizeof file, "%s", cli_file("file"));
+    CLI_CHECK({0,
+               "",
+               "process: made in ",
+               {"snapshot", "--time", "--hypervisor", "process", "SIMPLE", "-o", file, "--after",
+                "Count"}},
+              {0, "2\n", "", {"call", "--allow-process", file, "Count"}},
+              {0, "2\n", "", {"call", "--hypervisor", "process", file, "Count"}},
+              {3,
+               "",
+               "hyperlight: --allow-process would run it in a locked-down process",
+               {"call", file, "Count"}},
+              {0, NULL, "", {"inspect", file}});
+}
+
 TEST(snapshot_says_what_is_wrong)
 {
     char file[300];

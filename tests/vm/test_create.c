@@ -306,24 +306,31 @@ static bool same_area(const hl_area *a, const hl_area *b)
            a->access == b->access;
 }
 
-/* The memory of an image that nothing has run of, and of a snapshot. */
+/* The memory of an image that nothing has run of, and of a snapshot, which has a
+ * mapped file as well. */
 TEST(create_has_the_memory_that_its_guest_foretold)
 {
     hl_config config = {.struct_size = sizeof config, .heap_size = 100000, .stack_size = 1 << 20};
     hl_guest *guest = vm_guest("simple");
     hl_area foretold, found, frozen;
     hl_symbol symbol, other;
+    const hl_mapping file = {.struct_size = sizeof file, .path = test_guest("simple")};
     hl_snapshot *snapshot;
     hl_sandbox *box;
+    uint64_t address;
+    bool mapped = false;
     size_t i;
 
     CHECK(!hl_sandbox_create(&box, guest, NULL, &config, NULL));
-    CHECK(!hl_snapshot_take(&snapshot, box, NULL));
-    for (i = 0; hl_sandbox_area(&found, box, i); i++) {
+    for (i = 0; hl_sandbox_area(&found, box, i); i++)
         CHECK(hl_guest_area(&foretold, guest, &config, i) && same_area(&foretold, &found));
-        CHECK(hl_snapshot_area(&frozen, snapshot, i) && same_area(&frozen, &found));
-    }
     CHECK(i >= 9 && !hl_guest_area(&foretold, guest, &config, i));
+    CHECK(!hl_sandbox_map(&address, box, &file, NULL) && !hl_snapshot_take(&snapshot, box, NULL));
+    for (i = 0; hl_sandbox_area(&found, box, i); i++) {
+        CHECK(hl_snapshot_area(&frozen, snapshot, i) && same_area(&frozen, &found));
+        mapped |= !strcmp(frozen.name, "file") && frozen.address == address;
+    }
+    CHECK(mapped);
     CHECK(!hl_snapshot_area(&frozen, snapshot, i) &&
           !hl_snapshot_area(&frozen, snapshot, SIZE_MAX));
     for (i = 0; hl_sandbox_export(&symbol, box, i); i++) {

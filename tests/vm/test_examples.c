@@ -120,7 +120,8 @@ TEST(example_plugins)
 
     find(program, "plugins");
     snprintf(folder, sizeof folder, "%.*s/guests", (int)(strrchr(program, '/') - program), program);
-    run(found, sizeof found, program, (const char *const[]){program, folder, NULL});
+    run(found, sizeof found, program,
+        (const char *const[]){program, "--allow-process", folder, NULL});
     check_output("plugins", found);
 }
 
