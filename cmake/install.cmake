@@ -8,7 +8,7 @@ set(guest_dir ${CMAKE_INSTALL_LIBDIR}/hyperlight)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/hyperlight)
 
 install(DIRECTORY include/hyperlight DESTINATION include)
-install(TARGETS hyperlight hyperlight_shared EXPORT hyperlight
+install(TARGETS hyperlight hyperlight_shared hyperlight_test EXPORT hyperlight
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS hyperlight_cli RUNTIME DESTINATION bin)
 
@@ -23,7 +23,8 @@ configure_file(cmake/hyperlight-cc.in hyperlight-cc @ONLY
 install(PROGRAMS ${PROJECT_BINARY_DIR}/hyperlight-cc DESTINATION bin)
 
 # What of the tree is installed, to be built by one name.
-add_custom_target(product DEPENDS hyperlight hyperlight_shared hyperlight_cli hyperlight_guest)
+add_custom_target(product DEPENDS hyperlight hyperlight_shared hyperlight_cli hyperlight_guest
+    hyperlight_test)
 
 # find_package(hyperlight), pkg-config.
 install(EXPORT hyperlight NAMESPACE hyperlight:: FILE hyperlightTargets.cmake

@@ -3,10 +3,11 @@
 #include "test.h"
 
 #include <errno.h>
+#include <hyperlight/testing.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 99, EXIT_SKIPPED = 77 };
@@ -70,33 +71,27 @@ const char *test_guest(const char *name)
     return path;
 }
 
-/* The exit status of one test, run in a child; a death by signal is reported
- * here, since the child could not. */
-static int run(const struct test_entry *test)
+static void run_body(void *test)
 {
-    int status;
-    pid_t pid;
+    ((const struct test_entry *)test)->body();
+}
 
-    fflush(stdout);
-    pid = fork();
-    if (!pid) {
-        alarm(test->seconds);
-        test->body();
-        exit(EXIT_OK); /* not _exit: the leak checker looks then */
-    }
-    while (pid < 0 || (waitpid(pid, &status, 0) < 0 && errno == EINTR))
-        if (pid < 0)
-            return perror("fork"), EXIT_FAILED;
-    if (WIFEXITED(status)) {
-        if (WEXITSTATUS(status) != EXIT_OK && WEXITSTATUS(status) != EXIT_FAILED &&
-            WEXITSTATUS(status) != EXIT_SKIPPED)
-            printf("not ok %s - exit status %d\n", test->name, WEXITSTATUS(status));
-        return WEXITSTATUS(status);
-    }
-    if (WTERMSIG(status) == SIGALRM)
+/* The exit status of one test, run in a child; what the child could not report
+ * itself is reported here. */
+static int run(struct test_entry *test)
+{
+    const int code = hl_test_child(run_body, test, test->seconds);
+
+    if (code == EXIT_OK || code == EXIT_FAILED || code == EXIT_SKIPPED)
+        return code;
+    if (code == HL_TEST_NO_CHILD)
+        printf("not ok %s - no process: %s\n", test->name, strerror(errno));
+    else if (code == 128 + SIGALRM)
         printf("not ok %s - not done after %u s\n", test->name, test->seconds);
+    else if (code > 128)
+        printf("not ok %s - died of signal %d\n", test->name, code - 128);
     else
-        printf("not ok %s - died of signal %d\n", test->name, WTERMSIG(status));
+        printf("not ok %s - exit status %d\n", test->name, code);
     return EXIT_FAILED;
 }
 

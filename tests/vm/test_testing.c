@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The test-support library, which embedders have: hyperlight/testing.h. */
+#include <hyperlight/testing.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+TEST(testing_finds_guests)
+{
+    char path[4096], folder[] = "/tmp/hl-testing-XXXXXX", file[64];
+
+    CHECK(!hl_test_guest(path, sizeof path, "no-such-guest") && !*path);
+    CHECK(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/no-such-guest", folder);
+    CHECK(!fclose(fopen(file, "w")) && !setenv("HYPERLIGHT_GUESTS", folder, 1));
+    CHECK(hl_test_guest(path, sizeof path, "no-such-guest"));
+    CHECK_STR(path, file);
+    CHECK(!hl_test_guest(path, strlen(file), "no-such-guest") && !*path);
+    CHECK(!unlink(file) && !rmdir(folder));
+    /* Those of this build, two folders above this program. */
+    CHECK(hl_test_guest(path, sizeof path, "simple"));
+    CHECK_HAS(path, "guests/simple");
+}
+
+TEST(testing_catches_prints)
+{
+    hl_test_text prints = {NULL, 0};
+    const hl_host_function table[] = {hl_test_prints(&prints)};
+    hl_host *host = vm_host(table, 1);
+    hl_sandbox *box = vm_box("simple", host, NULL);
+
+    CHECK_INT(vm_call(box, "Print", ARGS(hl_str("one\n"))).as.i32, 4);
+    CHECK_INT(vm_call(box, "Print", ARGS(hl_str("\x1b two"))).as.i32, 5);
+    CHECK_STR(prints.text, "one\n\x1b two");
+    CHECK_INT(prints.len, 9);
+    hl_test_text_free(&prints);
+    CHECK(!prints.text && !prints.len);
+    hl_sandbox_destroy(box);
+    hl_host_release(host);
+}
+
+TEST(testing_catches_logs)
+{
+    hl_test_text lines = {NULL, 0};
+    const hl_config config = {.struct_size = sizeof config,
+                              .log = hl_test_log,
+                              .log_user = &lines,
+                              .log_level = HL_LEVEL_INFO};
+    hl_sandbox *box = vm_box("simple", NULL, &config);
+
+    vm_call(box, "Log", ARGS(hl_u32(HL_LEVEL_WARN), hl_str("a")));
+    vm_call(box, "Log", ARGS(hl_u32(HL_LEVEL_DEBUG), hl_str("not this")));
+    vm_call(box, "Log", ARGS(hl_u32(HL_LEVEL_INFO), hl_str("b")));
+    CHECK_STR(lines.text, "warn simple.c:7: a\ninfo simple.c:7: b\n");
+    hl_test_text_free(&lines);
+    hl_sandbox_destroy(box);
+}
+
+static void leave(void *user)
+{
+    if (*(int *)user >= 0)
+        exit(*(int *)user);
+}
+
+static void spin(void *user)
+{
+    for (;;)
+        *(volatile int *)user = 1;
+}
+
+static void crash(void *user)
+{
+    (void)user;
+    raise(SIGKILL);
+}
+
+TEST(testing_runs_children)
+{
+    int status = -1;
+
+    CHECK_INT(hl_test_child(leave, &status, 60), 0);
+    status = 42;
+    CHECK_INT(hl_test_child(leave, &status, 60), 42);
+    CHECK_INT(hl_test_child(crash, NULL, 60), 128 + SIGKILL);
+    CHECK_INT(hl_test_child(spin, &status, 1), 128 + SIGALRM);
+    CHECK_INT(status, 42);
+}
