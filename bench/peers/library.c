@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* This library: one sandbox that is restored, or a clone for each call. */
+/* This library, in a VM or a process: a sandbox that is restored, or a clone for each call. */
 #include <hyperlight/hyperlight.h>
 #include <stdio.h>
 
@@ -12,15 +12,26 @@ static struct {
     hl_error err;
 } self;
 
-static bool open(const char *guests)
+static bool open_on(const char *guests, hl_hypervisor hypervisor)
 {
+    const hl_config config = {.struct_size = sizeof config, .hypervisor = hypervisor};
     char path[4096];
 
     snprintf(path, sizeof path, "%s/peer_guest", guests);
     return (!hl_guest_open(&self.guest, path, &self.err) &&
-            !hl_sandbox_create(&self.box, self.guest, NULL, NULL, &self.err) &&
+            !hl_sandbox_create(&self.box, self.guest, NULL, &config, &self.err) &&
             !hl_snapshot_take(&self.snapshot, self.box, &self.err)) ||
            peer_fail("%s", self.err.text);
+}
+
+static bool open(const char *guests)
+{
+    return open_on(guests, HL_HYPERVISOR_KVM);
+}
+
+static bool open_process(const char *guests)
+{
+    return open_on(guests, HL_HYPERVISOR_PROCESS);
 }
 
 static void close(void)
@@ -72,3 +83,5 @@ static bool cloned(uint32_t x, uint32_t *out)
 
 const struct peer peer_restore = {"sandbox, restored", open, close, call, restored, hash};
 const struct peer peer_clone = {"sandbox, cloned", open, close, call, cloned, hash};
+const struct peer peer_guarded = {
+    "sandbox in a process", open_process, close, call, restored, hash};

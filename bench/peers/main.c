@@ -14,7 +14,7 @@
 enum { BURST = 64, SECONDS = 2 };
 
 static const struct peer *const peers[] = {
-    &peer_restore, &peer_clone, &peer_process,
+    &peer_restore, &peer_clone, &peer_guarded, &peer_process,
 #ifdef PEER_WASM
     &peer_wasm,
 #endif

@@ -21,7 +21,7 @@ struct peer {
     /* A call with 64 KiB, which are hashed: how fast its code runs. */
     bool (*hash)(const uint8_t data[DATA_SIZE], uint32_t *out);
 };
-extern const struct peer peer_clone, peer_restore, peer_process;
+extern const struct peer peer_clone, peer_restore, peer_guarded, peer_process;
 #ifdef PEER_WASM
 extern const struct peer peer_wasm;
 #endif
