@@ -7,7 +7,8 @@
 # NAME into lanes_ci.
 
 lanes_lint=(lint analyse headers exported)
-lanes_ci=("${lanes_lint[@]}" gcc install clang asan tsan mingw coverage fuzz confined svm vtx)
+lanes_ci=("${lanes_lint[@]}" manual blocks gcc install clang asan tsan mingw coverage fuzz confined
+    svm vtx)
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
 # minute there to repeat one thing many times, and files.
@@ -160,6 +161,27 @@ lane_coverage()
     done
     replay_corpora coverage
     tally_run coverage tools/coverage build/coverage
+}
+
+# The reference manual, made of the headers' comments.
+lane_manual()
+{
+    packages_need doxygen python3 || return
+    mkdir -p build/docs build/log
+    if doxygen tools/Doxyfile >build/log/doxygen.log 2>&1; then
+        tally_pass "manual: doxygen has nothing to say"
+    else
+        head -n 20 build/log/doxygen.log
+        tally_fail "manual: doxygen (build/log/doxygen.log)"
+    fi
+}
+
+# Every code block of the documents, compiled or run.
+lane_blocks()
+{
+    packages_need "${packages_core[@]}" g++ make pkgconf python3 && build_gcc product &&
+        build_install "$PWD/build/doc-blocks" || return
+    tally_run blocks tools/doc-blocks build/gcc "$PWD/build/doc-blocks"
 }
 
 lane_headers()
