@@ -8,10 +8,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../arch/x86_64/features.h"
 #include "../arch/x86_64/system.h"
 #include "../error.h"
 #include "../../shared/hot.h"
@@ -59,7 +61,8 @@ HL__HOT static hl_status submit(struct hv_vm *vm, uint32_t steps, hl_error *err)
     __atomic_fetch_or(&head->pending[vm->slot_number / 64], 1ull << vm->slot_number % 64,
                       __ATOMIC_SEQ_CST);
     if (syscall(SYS_pidfd_send_signal, vm->template->tracer, SIGUSR1, NULL, 0))
-        return gone(err);
+        return errno == ESRCH ? gone(err)
+                              : error_errno(err, errno, "waking the tracer of guest processes");
     if (steps & TRACER_BEAR)
         vm->born = true;
     if (vm->slot->steps & TRACER_LOAD)
@@ -110,7 +113,7 @@ static hl_status use_template(struct hv_vm *vm, const struct tracer_head *wanted
         return status;
     }
     head = vm->template->head;
-    vm->slot = (struct tracer_slot *)(void *)(vm->template->head + 1) + vm->slot_number;
+    vm->slot = tracer_slot(vm->template->head, vm->slot_number);
     vm->words = process_words(vm->template->words, vm->slot_number);
     status = map_messages(vm, vm->requests_gpa, vm->requests_size,
                           tracer_arena_requests(head, vm->slot_number), err);
@@ -166,6 +169,19 @@ static void process_destroy(struct hv_vm *vm)
     free(vm);
 }
 
+static hl_status check_processor(const struct hv_setup *setup, hl_error *err)
+{
+    enum { FSGSBASE = 2 }; /* AT_HWCAP2, asm/hwcap2.h */
+
+    if (!(getauxval(AT_HWCAP2) & FSGSBASE))
+        return error_set(err, HL_E_UNSUPPORTED,
+                         "guests need FSGSBASE, which this processor lacks or its kernel has "
+                         "switched off (Linux 5.9 or later is wanted)");
+    if (setup->avx && !(x86_features(true) >> X86_FEATURE_AVX & 1))
+        return error_set(err, HL_E_UNSUPPORTED, "hl_config.avx is 1: no AVX on this processor");
+    return HL_OK;
+}
+
 static hl_status process_create(struct hv_vm **out, const struct hv_setup *setup, hl_error *err)
 {
     struct hv_vm *vm = calloc(1, sizeof *vm);
@@ -176,7 +192,9 @@ static hl_status process_create(struct hv_vm **out, const struct hv_setup *setup
     if (!vm)
         return error_errno(err, ENOMEM, "a guest's process");
     vm->memory_size = setup->memory_size;
-    status = os_reserve(&vm->memory, setup->memory_size, err);
+    status = check_processor(setup, err);
+    if (!status)
+        status = os_reserve(&vm->memory, setup->memory_size, err);
     if (!status)
         status = keep_regions(vm, setup, err);
     if (!status)

@@ -122,7 +122,6 @@ enum { WATCH_MS = 50, WATCHED_MAX = 64 };
 /* Again and again, so that none of those who wait can miss it. */
 static void tell_all(struct process_template *template)
 {
-    struct tracer_slot *slot = (struct tracer_slot *)(void *)(template->head + 1);
     struct tracer_words *words = template->words;
     uint32_t i;
 
@@ -130,7 +129,7 @@ static void tell_all(struct process_template *template)
     for (i = 0; i < template->head->slot_count; i++) {
         if (!(template->taken[i / 64] >> i % 64 & 1))
             continue;
-        process_wake(&slot[i].done);
+        process_wake(&tracer_slot(template->head, i)->done);
         process_wake(&process_words(words, i)->answer);
     }
 }
@@ -254,7 +253,7 @@ static void punch(const os_share *share, uint64_t at, uint64_t size)
 void process_template_clear(const struct process_template *template, uint32_t slot)
 {
     const struct tracer_head *head = template->head;
-    const uint64_t own = sizeof *head + (uint64_t)slot * sizeof(struct tracer_slot);
+    const uint64_t own = TRACER_CONTROL_SIZE((uint64_t)slot);
 
     punch(&template->arena, (uint64_t)slot * TRACER_PAGE, TRACER_PAGE);
     punch(&template->arena, tracer_arena_requests(head, slot), head->requests_size);

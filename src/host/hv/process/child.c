@@ -62,7 +62,8 @@ static void fence(int pid)
         uint64_t mode, selector, offset, size;
     } on = {1, 0, HEAD->gate, TRACER_PAGE};
 
-    SYS(ptrace, 0x4210 /* PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG */, pid, sizeof on, &on);
+    if (!SYS(ptrace, 0x4210 /* PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG */, pid, sizeof on, &on))
+        HEAD->fences |= TRACER_DISPATCH;
 }
 
 static void order(uint32_t slot)

@@ -27,6 +27,7 @@ _Noreturn void tracer_end(void)
             SYS(kill, children[i].pid, SIG_KILLED);
     if (template_pid)
         SYS(kill, template_pid, SIG_KILLED);
+    fence_end();
     while (SYS(wait4, -1, &status, WAIT_ALL, 0) > 0)
         ;
     sys_leave(0);
@@ -174,7 +175,7 @@ static bool map_shared(void)
 
 static void map_control(long fd)
 {
-    const uint64_t size = sizeof(struct tracer_head);
+    const uint64_t size = TRACER_HEAD_SIZE;
     long at = SYS(mmap, TRACER_CONTROL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
                   0);
 
@@ -253,11 +254,13 @@ __attribute__((used)) _Noreturn void tracer_main(const long *stack)
         tell(TRACER_MEMORY);
         sys_leave(1);
     }
+    fence_user();
+    thread_start(watcher + sizeof watcher, THREAD_FLAGS, watch_host);
+    fence_namespaces();
     if (!template_start()) {
         tell(HEAD->state);
         tracer_end();
     }
-    thread_start(watcher + sizeof watcher, THREAD_FLAGS, watch_host);
     tell(TRACER_READY);
     loop(signals);
 }

@@ -107,6 +107,7 @@ static void limit_self(void)
     last_to_live();
     SYS(sigaltstack, &no_stack);
     check(TRACER_LIMITS, SYS(prctl, PR_SET_NO_NEW_PRIVS, 1));
+    fence_landlock();
     SYS(prctl, PR_SET_THP_DISABLE, 1); /* what a guest wrote is counted in small pages */
     SYS(prctl, PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_FORCE_DISABLE);
     SYS(prctl, PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE);

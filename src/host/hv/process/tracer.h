@@ -112,6 +112,9 @@ enum tracer_start {
     TRACER_LOST     /* it died */
 };
 
+/* Beyond the filter, where there is such a thing. */
+enum { TRACER_NAMESPACES = 1, TRACER_LANDLOCK = 2, TRACER_DISPATCH = 4 };
+
 struct tracer_head {
     uint32_t slot_count, region_count, share_count;
     int32_t arena, host; /* descriptors: of the arena; a pidfd of the host */
@@ -121,17 +124,24 @@ struct tracer_head {
     uint32_t state;                      /* enum tracer_start, of the tracer */
     uint32_t trouble;                    /* the same, of the template */
     int32_t error;
+    uint32_t fences;
     uint32_t go;                         /* tracer to template: it is traced */
     uint32_t order;                      /* the same: slot + 1 of a child to make */
     uint32_t quit;                       /* host to tracer */
     uint64_t pending[TRACER_SLOTS / 64]; /* slots with orders */
     struct tracer_region regions[TRACER_REGIONS];
-    _Alignas(TRACER_PAGE) uint8_t gate_page[TRACER_PAGE];
+    uint8_t gate_page[TRACER_PAGE];
 };
 
 /* The shared memory of control: the head, then the slots. */
-#define TRACER_CONTROL_SIZE(slots) \
-    (sizeof(struct tracer_head) + (slots) * sizeof(struct tracer_slot))
+enum { TRACER_HEAD_SIZE = 4 * TRACER_PAGE };
+_Static_assert(sizeof(struct tracer_head) <= TRACER_HEAD_SIZE, "control memory");
+#define TRACER_CONTROL_SIZE(slots) (TRACER_HEAD_SIZE + (slots) * sizeof(struct tracer_slot))
+
+static inline struct tracer_slot *tracer_slot(struct tracer_head *head, uint32_t slot)
+{
+    return (struct tracer_slot *)(void *)((uint8_t *)head + TRACER_CONTROL_SIZE((uint64_t)slot));
+}
 
 /* The arena: all slot pages, then all requests, then all replies. */
 static inline uint64_t tracer_arena_requests(const struct tracer_head *head, uint64_t slot)

@@ -13,7 +13,7 @@
 
 static inline struct tracer_slot *slot_at(uint32_t i)
 {
-    return (struct tracer_slot *)(void *)(HEAD + 1) + i;
+    return tracer_slot(HEAD, i);
 }
 
 static inline struct tracer_words *words_at(uint32_t i)
@@ -42,6 +42,13 @@ extern int template_pid;
 long filter_install(void);
 enum { CLONE_CHILD = 0x8000 | 0x2000 | 0x200 | 0x400 | 17 };
 /* CLONE_PARENT | CLONE_PTRACE | CLONE_FS | CLONE_FILES | SIGCHLD */
+
+/* ---- Further fences (fences.c): HEAD->fences says which there are -------------------- */
+
+void fence_user(void);       /* of the tracer, while it has one thread */
+void fence_namespaces(void); /* of the tracer, when it makes no more threads */
+void fence_end(void);        /* so that the tracer has no child left */
+void fence_landlock(void);   /* of the template, once it is without privileges to gain */
 
 /* ---- Children (child.c, dirty.c) -------------------------------------------------- */
 
