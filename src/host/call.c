@@ -204,6 +204,14 @@ static bool guest_is_well(hl_status status)
     return status == HL_OK || status == HL_E_FAILED;
 }
 
+/* What may run on after a bad end does not; unless this is a child that a host
+ * function forked off. */
+static void halt(hl_sandbox *box)
+{
+    if (box->vm && box->kind.hv->halt && box->process == process_id())
+        box->kind.hv->halt(box->vm->machine);
+}
+
 HL__HOT hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
 {
     const hl_status stop = interrupt_end(box->stop);
@@ -215,10 +223,10 @@ HL__HOT hl_status call_end(hl_sandbox *box, hl_status status, hl_error *err)
         sandbox_poison(box, &why);
     }
     atomic_store_explicit(&box->owner, 0, memory_order_relaxed);
-    if (!guest_is_well(status) && box->vm && box->kind.hv->halt)
-        box->kind.hv->halt(box->vm->machine);
     if (guest_is_well(status))
         atomic_store_explicit(&box->state, HL_READY, memory_order_release);
+    else
+        halt(box);
     return status;
 }
 

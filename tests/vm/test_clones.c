@@ -78,10 +78,12 @@ TEST_SLOW(clones_beyond_the_limit_of_descriptors)
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
     while (count < 1024 && !hl_sandbox_create_from(&clones[count], snapshot, NULL, NULL, &err))
         count++;
-    CHECK(count > 20 && count < 1024);
-    CHECK(!clones[count]);
-    CHECK_INT(err.status, HL_E_SYSTEM);
-    CHECK_HAS(err.text, "Too many open files");
+    CHECK(count > 20);
+    if (vm_hypervisor() != HL_HYPERVISOR_PROCESS) { /* whose clones have none of their own */
+        CHECK(count < 1024 && !clones[count]);
+        CHECK_INT(err.status, HL_E_SYSTEM);
+        CHECK_HAS(err.text, "Too many open files");
+    }
     for (i = 0; i < count; i++)
         CHECK_INT(vm_call(clones[i], "Count", NONE).as.i32, 1);
     hl_sandbox_destroy(clones[0]); /* a VM in the cache is room for one more */
@@ -116,7 +118,8 @@ TEST_SLOW(clones_that_touch_everything_leave_nothing)
         clone = make_clone(snapshot);
         CHECK_INT(vm_call(clone, "SumPages", ARGS(hl_u32(0), hl_u32(pages))).as.u64, 300);
         vm_call(clone, "Fill", ARGS(hl_u32(0), hl_u32(pages), hl_u64(7)));
-        CHECK(held_now().kib > before.kib + (long)pages * 4);
+        if (vm_hypervisor() != HL_HYPERVISOR_PROCESS) /* else it is not this one that has it */
+            CHECK(held_now().kib > before.kib + (long)pages * 4);
         hl_sandbox_destroy(clone);
         held_check(&before);
     }

@@ -274,7 +274,8 @@ TEST(life_of_a_child_keeps_no_memory)
     hl_cache_trim(0);
     before = held_now();
     vm_call(box, "Fill", ARGS(hl_u32(0), hl_u32(16384), hl_u64(1)));
-    CHECK(held_now().kib > before.kib + (60 << 10));
+    if (vm_hypervisor() != HL_HYPERVISOR_PROCESS) /* else it is not this one that has it */
+        CHECK(held_now().kib > before.kib + (60 << 10));
     CHECK_INT(pipe(gate), 0);
     child = fork();
     if (!child) {
@@ -326,6 +327,22 @@ static void sweep_folder(void)
     CHECK_INT(held_entries(folder), 0);
 }
 
+/* Processes of guests end with their host, and then are this one's to reap. */
+static void expect_nobody(void)
+{
+    int tries;
+
+    for (tries = 0; tries < 10000; tries++) {
+        while (vm_hypervisor() == HL_HYPERVISOR_PROCESS && waitpid(-1, NULL, WNOHANG) > 0)
+            ;
+        if (waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD)
+            return;
+        CHECK_INT(vm_hypervisor(), HL_HYPERVISOR_PROCESS);
+        usleep(1000);
+    }
+    FAIL("processes of guests are left");
+}
+
 /* No process, no file but the one that SECURITY.md names, no shared memory. */
 TEST_LIMIT(life_cut_short_leaves_nothing, 3600)
 {
@@ -349,7 +366,7 @@ TEST_LIMIT(life_cut_short_leaves_nothing, 3600)
         CHECK_INT(kill(pid, SIGKILL), 0);
         CHECK_INT(waitpid(pid, &status, 0), pid);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-        CHECK(waitpid(-1, &status, WNOHANG) < 0 && errno == ECHILD);
+        expect_nobody();
         sweep_folder();
     }
     CHECK_INT(held_entries("/dev/shm"), shm);
