@@ -372,7 +372,7 @@ static hl_status process_load(struct hv_vm *vm, uint64_t page, const uint8_t *by
 static hl_status process_store(const uint8_t *out[], struct hv_vm *vm, const uint64_t pages[],
                                uint32_t count, hl_error *err)
 {
-    static const uint8_t zero[TRACER_PAGE];
+    static uint8_t zero[TRACER_PAGE]; /* never written; const, it would be in the file */
     hl_status status = flush(vm, err);
     uint32_t i, n = 0;
 

@@ -205,8 +205,9 @@ static void shed(void)
         uint8_t legacy[24];
         uint32_t mxcsr;
         uint8_t rest[16384 - 28];
-    } initial = {.mxcsr = 0x1f80};
+    } initial; /* all zero but for one word, so not part of the program's file */
 
+    initial.mxcsr = 0x1f80;
     unmap(TRACER_PAGE * 16, TRACER_ARENA);
     unmap(TRACER_ARENA, TRACER_CONTROL);
     unmap(TRACER_CONTROL, TRACER_STACK);
