@@ -132,7 +132,8 @@ typedef struct hl_config {
     uint32_t log_level;       /* hl_level; filtered inside the guest; default OFF */
     int32_t interrupt_signal; /* POSIX: default SIGSTKFLT, one for the process, never
                                        given back; E_INVALID if the application handles or
-                                       ignores it, or if it is a real-time signal */
+                                       ignores it, or if it is a real-time signal; not
+                                       used in processes */
     uint64_t trust_domain;    /* a label: VMs are reused within one only; 0: one for each
                                        hl_host, and one for all sandboxes without */
     uint32_t no_reuse;        /* 1: its VM is made for it and destroyed with it */

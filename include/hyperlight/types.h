@@ -92,7 +92,8 @@ typedef struct hl_error {
     hl_status status;
     int32_t code;          /* E_FAILED, E_ABORT: chosen by the function; otherwise 0 */
     uint32_t vector;       /* E_FAULT: exception vector; 14 is a page fault (SDM 3A 6.15) */
-    uint32_t access;       /* E_FAULT: page-fault error code (SDM 3A 4.7) */
+    uint32_t access;       /* E_FAULT: page-fault error code (SDM 3A 4.7); in a process without
+                              the bits for write and fetch where those are not known */
     uint64_t address, rip; /* E_FAULT: guest addresses */
     char text[480];        /* NUL-terminated, cut at a whole character */
 } hl_error;
