@@ -87,14 +87,16 @@ static void access_port(struct sweep *sweep, uint32_t port, uint32_t access)
         FAIL("port 0x%x, access %u: %d, %s", port, access, err.status, err.text);
 }
 
-/* Each port, each time in another way; the long version has all ways. */
+/* Each port, each time in another way; the long version has all ways. Where the
+ * host's kernel refuses them all alike, and each takes a new process, a few do. */
 TEST_LIMIT(sweep_ports, 3600)
 {
+    const uint32_t step = vm_hypervisor() == HL_HYPERVISOR_PROCESS && !test_full() ? 61 : 1;
     struct sweep sweep;
     uint32_t port, access;
 
     begin(&sweep, 60000000);
-    for (port = 0; port < PORTS; port++)
+    for (port = 0; port < PORTS; port += step)
         for (access = 0; access < ACCESSES; access++)
             if (test_full() || port < 0x200 || port % ACCESSES == access)
                 access_port(&sweep, port, access);
