@@ -22,6 +22,11 @@ vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_beh
 svm_selection=(--skip writes_log --skip many_snapshots_log --skip memory_back_log
     --skip tenant_create_after_another --skip snapfile_keeps_all_memory)
 
+# On both not in every run, because they make thousands of attempts; --full has
+# them.
+nested_quick=(--skip sweep_ --skip clones_ --skip life_ --skip crowd --skip map_many)
+nested_seconds=1200
+
 fuzz_seconds=5 fuzz_target=
 
 # What fuzzing has found worth keeping, through the targets as plain programs.
@@ -45,9 +50,13 @@ run_tests() # TREE [PATTERN PREFIX...]
         tally_folder "$tree" "build/$tree/tests/cli" '' "${@:3}"; }
     [[ $pattern ]] || tally_folder "$tree" "build/$tree/tests/whitebox" '' "${@:3}"
     [[ $pattern ]] || tally_folder "$tree" "build/$tree/tests/process" '' "${@:3}"
-    HL_TEST_HYPERVISOR=process tally_folder "$tree@process" "build/$tree/tests/vm" "$pattern" \
-        "${@:3}"
     [[ $pattern ]] || replay_corpora "$tree" "${@:3}"
+}
+
+# The VM tests again, on the process backend.
+run_process_tests() # TREE [PREFIX...]
+{
+    HL_TEST_HYPERVISOR=process tally_folder "$1@process" "build/$1/tests/vm" '' "${@:2}"
 }
 
 lane_lint()
@@ -76,6 +85,7 @@ lane_gcc()
 {
     build_gcc all || return
     run_tests gcc
+    run_process_tests gcc
     tally_run "gcc sizes" tools/sizes build/gcc
 }
 
@@ -104,6 +114,7 @@ run_sanitized() # TREE PATTERN ENVIRONMENT...
     shift 2
     ! setarch -R true 2>/dev/null || unslid=(setarch -R)
     run_tests "$tree" "$pattern" env "$@" "${unslid[@]}"
+    [[ $pattern ]] || run_process_tests "$tree" env "$@" "${unslid[@]}"
 }
 
 lane_asan()
@@ -213,22 +224,26 @@ run_nested() # svm|vtx "FOLDERS" OPTION...
 
 lane_svm()
 {
-    run_nested svm 'vm whitebox' --timeout 900 "${svm_selection[@]}"
+    run_nested svm 'vm whitebox' --timeout "$nested_seconds" "${svm_selection[@]}" \
+        "${nested_quick[@]}"
 }
 
 lane_vtx()
 {
-    run_nested vtx vm "${vtx_selection[@]}"
+    run_nested vtx vm --timeout "$nested_seconds" "${vtx_selection[@]}" "${nested_quick[@]}"
 }
 
 # Guests in processes where little is allowed: each way of tests/process/confine.c.
+# What differs there shows in these programs; --full runs all.
+confined_pattern='behaviour|callback|create|smoke|snapshot|thread|cancel'
+
 lane_confined()
 {
     local how
     build_gcc all || return
     for how in user container namespaces; do
-        HL_TEST_HYPERVISOR=process tally_folder "gcc@process $how" build/gcc/tests/vm '' \
-            build/gcc/tests/confine "$how"
+        HL_TEST_HYPERVISOR=process tally_folder "gcc@process $how" build/gcc/tests/vm \
+            "$confined_pattern" build/gcc/tests/confine "$how"
     done
 }
 
