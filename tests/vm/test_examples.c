@@ -93,6 +93,12 @@ TEST(example_requests)
     check_example("requests");
 }
 
+TEST(example_files)
+{
+    vm_needs_kvm(); /* to map them */
+    check_example("files");
+}
+
 TEST(example_clones)
 {
     check_example("clones");
