@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guests in processes that look for a way out: every path, number and argument. */
+#include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,6 +322,27 @@ TEST(escape_by_running_on)
         process_restore(box, clean);
         CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
         process_restore(box, clean);
+    }
+    end(0);
+}
+
+/* With one processor for host, tracer and guest, a guest that does not give it
+ * up is stopped all the same. */
+TEST(escape_by_spinning_on_the_tracers_processor)
+{
+    cpu_set_t one;
+    int i;
+
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    if (sched_setaffinity(0, sizeof one, &one))
+        test_skip("processor 0: %s", strerror(errno));
+    begin();
+    hl_sandbox_set_deadline(box, 20000, NULL);
+    for (i = 0; i < 10; i++) {
+        vm_expect(HL_E_DEADLINE, NULL, box, "Spin", NONE, NULL);
+        process_restore(box, clean);
+        CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
     }
     end(0);
 }

@@ -32,7 +32,7 @@ void child_forget(uint32_t slot)
 {
     if (children[slot].pagemap > 0)
         SYS(close, children[slot].pagemap);
-    children[slot] = (struct child){0, CHILD_NONE, 0};
+    children[slot] = (struct child){0, CHILD_NONE, 0, false};
 }
 
 /* ---- Beginning and ending --------------------------------------------------------- */
@@ -102,7 +102,7 @@ long child_bear(uint32_t slot)
             break;
         event_handle((int)pid, status);
     }
-    children[slot] = (struct child){(int)pid, CHILD_STOPPED, 0};
+    children[slot] = (struct child){(int)pid, CHILD_STOPPED, 0, true};
     fence((int)pid);
     slot_at(slot)->event.kind = TRACER_NONE;
     return 0;
@@ -161,7 +161,7 @@ long child_reset(uint32_t slot)
     struct iovec area = {clean, clean_size};
     long result = SYS(ptrace, PTRACE_SETREGS, children[slot].pid, 0, &registers);
 
-    if (!result)
+    if (!result && !children[slot].fresh)
         result = SYS(ptrace, PTRACE_SETREGSET, children[slot].pid, XSTATE, &area);
     return result;
 }
@@ -176,6 +176,7 @@ long child_go(uint32_t slot)
         result = SYS(ptrace, PTRACE_CONT, children[slot].pid, 0, 0);
     if (!result)
         children[slot].state = CHILD_RUNS;
+    children[slot].fresh = false;
     return result;
 }
 

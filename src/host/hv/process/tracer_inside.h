@@ -57,6 +57,7 @@ struct child {
     int pid; /* 0: none */
     enum child_state state;
     int pagemap; /* a descriptor; 0: not open */
+    bool fresh;  /* it has not run: its XSAVE state is the template's */
 };
 extern struct child children[TRACER_SLOTS];
 
