@@ -30,7 +30,6 @@ static int warm_up(struct saving *s, char *const words[], uint32_t count)
 
 static int save(const struct saving *s)
 {
-    const char *name = hl_hypervisor_name(hl_sandbox_hypervisor(s->run.box));
     hl_snapshot *snapshot = NULL;
     const double start = running_now_us();
     hl_error err;
@@ -41,8 +40,7 @@ static int save(const struct saving *s)
     if (err.status)
         return cli_error(&err, s->run.json);
     if (s->run.time)
-        cli_say("%s: made in %.1f us, saved in %.1f us", name, s->run.create_us,
-                running_now_us() - start);
+        cli_say("saved in %.1f us", running_now_us() - start);
     return CLI_OK;
 }
 
@@ -71,6 +69,9 @@ static int run(int argc, char **argv)
     } else {
         result = running_begin(&s.run, &subject);
     }
+    if (!result && s.run.time)
+        cli_say("%s: made in %.1f us", hl_hypervisor_name(hl_sandbox_hypervisor(s.run.box)),
+                s.run.create_us);
     if (!result && s.after)
         result = warm_up(&s, argv + rest, (uint32_t)(argc - rest));
     if (!result)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hyperlight call: arguments, results, errors and exit statuses. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -299,25 +300,34 @@ TEST(call_writes_json)
                CLI("call", "--json", "/no/guest", "F")->out);
 }
 
-/* All that one invocation writes to a terminal, without its carriage returns. */
-static void on_terminal(char *out, size_t size, const char *const args[])
+/* Starts the command on a terminal of its own, whose other end is *terminal. */
+static pid_t start_on_terminal(int *terminal, const char *const args[])
 {
-    const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-    size_t used = 0, kept = 0, i;
-    ssize_t n;
     pid_t child;
+    int tty;
 
-    CHECK(terminal >= 0 && !grantpt(terminal) && !unlockpt(terminal));
+    *terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    CHECK(*terminal >= 0 && !grantpt(*terminal) && !unlockpt(*terminal));
     child = fork();
     if (!child) {
-        const int tty = open(ptsname(terminal), O_RDWR | O_NOCTTY);
-
+        tty = open(ptsname(*terminal), O_RDWR | O_NOCTTY);
         dup2(tty, 1);
         dup2(tty, 2);
         close(tty);
         execv(args[0], (char *const *)(uintptr_t)args);
         _exit(127);
     }
+    return child;
+}
+
+/* All that one invocation writes to a terminal, without its carriage returns. */
+static void on_terminal(char *out, size_t size, const char *const args[])
+{
+    size_t used = 0, kept = 0, i;
+    ssize_t n;
+    int terminal;
+    const pid_t child = start_on_terminal(&terminal, args);
+
     while (used < size - 1 && (n = read(terminal, out + used, size - 1 - used)) > 0)
         used += (size_t)n;
     CHECK(waitpid(child, NULL, 0) == child);
@@ -348,6 +358,29 @@ TEST(call_is_safe_on_a_terminal)
                 (const char *const[]){cli_program(), "call", "--raw", guest, "EchoStr", "x", NULL});
     CHECK_STR(out, "\x1b[1mhyperlight:\x1b[0m call: --raw writes what the guest made as it is, so "
                    "not to a terminal\n");
+}
+
+/* However fast the machine is, this goes on until it has been seen. */
+TEST(call_shows_its_progress)
+{
+    char out[256] = "", guest[4500];
+    size_t used = 0;
+    ssize_t n;
+    int terminal;
+    pid_t child;
+
+    cli_need_hypervisor();
+    snprintf(guest, sizeof guest, "%s", test_guest("simple"));
+    child = start_on_terminal(&terminal,
+                              (const char *const[]){cli_program(), "call", "--repeat",
+                                                    "1000000000000", guest, "Count", NULL});
+    while (!strstr(out, " of 1000000000000 calls ")) {
+        n = read(terminal, out + used, sizeof out - 1 - used);
+        CHECK(n > 0);
+        used += (size_t)n;
+        out[used] = '\0';
+    }
+    CHECK(!kill(child, SIGKILL) && waitpid(child, NULL, 0) == child);
 }
 
 TEST(output_that_cannot_be_written_is_an_error)

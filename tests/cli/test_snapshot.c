@@ -76,6 +76,10 @@ TEST(snapshot_says_what_is_wrong)
                "deadline",
                {"snapshot", "SIMPLE", "--deadline", "9ms", "-o", file, "--after", "Spin"}},
               {7, "", "/no/such/folder/file", {"snapshot", "SIMPLE", "-o", "/no/such/folder/file"}},
-              {0, "", "hyperlight: kvm: made in ", {"snapshot", "--time", "SIMPLE", "-o", file}});
+              {1,
+               "",
+               "hyperlight: kvm: made in ",
+               {"snapshot", "--time", "SIMPLE", "-o", file, "--after", "Fail", "3", "no"}},
+              {0, "", "us\nhyperlight: saved in ", {"snapshot", "--time", "SIMPLE", "-o", file}});
     CHECK_INT(unlink(file), 0);
 }
