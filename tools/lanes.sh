@@ -12,8 +12,8 @@ lanes_ci=("${lanes_lint[@]}" manual blocks gcc install clang asan tsan mingw cov
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
 # minute there to repeat one thing many times, and files.
-vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing_behind
-    --skip snapfile)
+vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing
+    --skip snapfile --skip sweep --skip life_with_random --skip clones)
 
 # And AMD-V: the long model tests with the dirty ring alone. QEMU keeps the last
 # x87 pointers of whatever ran there before, kernel included, through an xrstor:

@@ -11,19 +11,18 @@ struct sweep {
     struct bystander bystander;
     hl_sandbox *box;
     hl_snapshot *start;
+    uint64_t deadline_us; /* of attempts: on a slow machine others take longer */
     uint32_t attempts;
 };
 
-/* The deadline is for attempts: on a slow machine init may take longer. */
 static void begin(struct sweep *sweep, uint64_t deadline_us)
 {
     const hl_config config = {.struct_size = sizeof config, .message_size = 65536};
     hl_error err;
 
-    *sweep = (struct sweep){.attempts = 0};
+    *sweep = (struct sweep){.deadline_us = deadline_us};
     sweep->box = vm_box("sweep", NULL, &config);
-    hl_sandbox_set_deadline(sweep->box, deadline_us, NULL);
-    vm_call(sweep->box, "Count", NONE); /* starts the watcher */
+    hl_sandbox_set_deadline(sweep->box, deadline_us, NULL); /* starts the watcher */
     hl_sandbox_destroy(sweep->box);
     hl_cache_trim(0);
     sweep->before = held_now();
@@ -42,6 +41,15 @@ static void restore(struct sweep *sweep)
         FAIL("restore: %s", err.text);
 }
 
+/* It is as it was, and works. */
+static void check(struct sweep *sweep)
+{
+    hl_sandbox_set_deadline(sweep->box, 0, NULL);
+    CHECK_INT(vm_call(sweep->box, "Count", NONE).as.i32, 1);
+    restore(sweep);
+    hl_sandbox_set_deadline(sweep->box, sweep->deadline_us, NULL);
+}
+
 /* OK: it is harmless in user mode. Of the others only the guest is at fault. */
 static void attempt(struct sweep *sweep, const char *function, uint32_t a, uint32_t b,
                     uint32_t count, hl_error *err)
@@ -57,15 +65,13 @@ static void attempt(struct sweep *sweep, const char *function, uint32_t a, uint3
     CHECK(err->status == status && *err->text);
     CHECK_INT(hl_sandbox_state(sweep->box), status == HL_OK ? HL_READY : HL_POISONED);
     restore(sweep);
-    if (sweep->attempts++ % 256)
-        return;
-    CHECK_INT(vm_call(sweep->box, "Count", NONE).as.i32, 1);
-    restore(sweep);
+    if (sweep->attempts++ % 256 == 0)
+        check(sweep);
 }
 
 static void end(struct sweep *sweep)
 {
-    CHECK_INT(vm_call(sweep->box, "Count", NONE).as.i32, 1);
+    check(sweep);
     bystander_end(&sweep->bystander);
     hl_snapshot_release(sweep->start);
     hl_sandbox_destroy(sweep->box);
@@ -108,6 +114,17 @@ TEST_LIMIT(sweep_ports, 3600)
 /* The maps of opcodes: one byte, 0F, 0F 38, 0F 3A, and groups that ModRM decides. */
 enum { MAPS = 5, TWO_BYTES = 1, GROUPS = 4 };
 
+static uint32_t count_of(struct sweep *sweep, uint32_t map)
+{
+    uint32_t count;
+
+    hl_sandbox_set_deadline(sweep->box, 0, NULL);
+    count = vm_call(sweep->box, "Instructions", ARGS(hl_u32(map))).as.u32;
+    CHECK(count >= 1280);
+    hl_sandbox_set_deadline(sweep->box, sweep->deadline_us, NULL);
+    return count;
+}
+
 static void run_map(struct sweep *sweep, uint32_t first, uint32_t count, uint32_t step)
 {
     hl_error err;
@@ -125,11 +142,11 @@ TEST_LIMIT(sweep_instructions, 3600)
 
     begin(&sweep, 20000); /* some jump to themselves */
     for (map = 0; map < MAPS; map++) {
-        count = vm_call(sweep.box, "Instructions", ARGS(hl_u32(map))).as.u32;
-        CHECK(count >= 1280);
+        count = count_of(&sweep, map);
         run_map(&sweep, first, count, test_full() || map == TWO_BYTES || map == GROUPS ? 1 : 13);
         first += count;
     }
+    hl_sandbox_set_deadline(sweep.box, 0, NULL);
     vm_expect(HL_E_FAILED, "no such instruction", sweep.box, "Instruction", ARGS(hl_u32(first)),
               NULL);
     end(&sweep);
