@@ -66,28 +66,6 @@ fail:
     return status;
 }
 
-hl_status os_share_write(const os_share *share, const void *from, size_t size, uint64_t at,
-                         hl_error *err)
-{
-    const uint8_t *next = from;
-    struct posix_held held;
-    ssize_t n = 0;
-
-    posix_hold(&held, SIGXFSZ);
-    while (size && n >= 0) {
-        n = pwrite((int)share->handle, next, size, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            n = 0;
-        if (n <= 0)
-            continue;
-        next += n;
-        at += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    posix_let(&held, n < 0 && errno == EFBIG);
-    return n < 0 ? error_errno(err, errno, "writing to a memfd") : HL_OK;
-}
-
 hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err)
 {
     os_unmap(bytes, share->size);

@@ -146,8 +146,9 @@ hl_status os_new_file_create(os_new_file *out, const char *path, hl_error *err)
     return HL_OK;
 }
 
-hl_status os_new_file_write(const os_new_file *file, const void *from, size_t size, uint64_t at,
-                            hl_error *err)
+/* All of it; E_SYSTEM with `what`. RLIMIT_FSIZE raises no signal. */
+static hl_status write_at(intptr_t fd, const void *from, size_t size, uint64_t at, const char *what,
+                          hl_error *err)
 {
     const uint8_t *next = from;
     struct posix_held held;
@@ -155,7 +156,7 @@ hl_status os_new_file_write(const os_new_file *file, const void *from, size_t si
 
     posix_hold(&held, SIGXFSZ);
     while (size) {
-        n = pwrite((int)file->handle, next, size, (off_t)at);
+        n = pwrite((int)fd, next, size, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -165,7 +166,19 @@ hl_status os_new_file_write(const os_new_file *file, const void *from, size_t si
         size -= (size_t)n;
     }
     posix_let(&held, n < 0 && errno == EFBIG);
-    return n < 0 ? error_errno(err, errno, "writing") : HL_OK;
+    return n < 0 ? error_errno(err, errno, what) : HL_OK;
+}
+
+hl_status os_new_file_write(const os_new_file *file, const void *from, size_t size, uint64_t at,
+                            hl_error *err)
+{
+    return write_at(file->handle, from, size, at, "writing", err);
+}
+
+hl_status os_share_write(const os_share *share, const void *from, size_t size, uint64_t at,
+                         hl_error *err)
+{
+    return write_at(share->handle, from, size, at, "writing to a memfd", err);
 }
 
 static void close_both(os_new_file *file)
