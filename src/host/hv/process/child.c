@@ -30,8 +30,8 @@ void child_learn_state(void)
 
 void child_forget(uint32_t slot)
 {
-    if (children[slot].pagemap > 0)
-        SYS(close, children[slot].pagemap);
+    if (children[slot].pagemap)
+        SYS(close, children[slot].pagemap - 1);
     children[slot] = (struct child){0, CHILD_NONE, 0, false};
 }
 

@@ -118,8 +118,8 @@ long child_dirty(uint32_t slot)
         return 0;
     if (!child->pagemap) {
         fd = proc_open(child->pid, "/pagemap", O_RDONLY);
-        child->pagemap = fd > 0 ? (int)fd : 0;
+        child->pagemap = fd >= 0 ? (int)fd + 1 : 0;
     }
-    to->everything = !child->pagemap || !list(to, child->pagemap);
+    to->everything = !child->pagemap || !list(to, child->pagemap - 1);
     return 0;
 }

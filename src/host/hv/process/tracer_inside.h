@@ -56,7 +56,7 @@ enum child_state { CHILD_NONE, CHILD_RUNS, CHILD_STOPPED };
 struct child {
     int pid; /* 0: none */
     enum child_state state;
-    int pagemap; /* a descriptor; 0: not open */
+    int pagemap; /* a descriptor, plus 1; 0: not open */
     bool fresh;  /* it has not run: its XSAVE state is the template's */
 };
 extern struct child children[TRACER_SLOTS];

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory of guests in processes: what a restore leaves, and who has how much of it. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../../src/host/snapshot.h"
+#include "process.h"
+
+enum { FEW = 20, MANY = 200, HEAP_PAGES = 512 };
+
+static hl_sandbox *make(void)
+{
+    hl_config config = {
+        .struct_size = sizeof config, .message_size = 65536, .heap_size = HEAP_PAGES * HL_PAGE};
+
+    return process_box("memory", &config);
+}
+
+/* Reads a page of the child's and compares it with what the snapshot has. */
+static void compare(hl_sandbox *box, const hl_snapshot *snapshot, const uint64_t numbers[],
+                    uint32_t count)
+{
+    const uint8_t *pages[HV_STORE_MAX];
+    hl_error err;
+    uint32_t i;
+
+    if (hv_process.store(pages, box->vm->machine, numbers, count, &err))
+        FAIL("store: %s", err.text);
+    for (i = 0; i < count; i++)
+        if (memcmp(pages[i], content_at(snapshot->content, numbers[i]), HL_PAGE))
+            FAIL("page %llu is not the snapshot's", (unsigned long long)numbers[i]);
+}
+
+/* All memory that the guest may write. */
+static void compare_all(hl_sandbox *box, const hl_snapshot *snapshot)
+{
+    const struct hv_vm *machine = box->vm->machine;
+    uint64_t numbers[HV_STORE_MAX], at;
+    uint32_t i, n = 0;
+
+    vm_lay(box->vm); /* as its next entry would */
+    for (i = 0; i < machine->region_count; i++) {
+        const struct hv_region *region = &machine->regions[i];
+
+        if (region->kind != HV_REGION_MEMORY || !(region->access & HL_WRITE))
+            continue;
+        for (at = 0; at < region->size; at += HL_PAGE) {
+            numbers[n++] = (region->gpa + at) / HL_PAGE;
+            if (n == HV_STORE_MAX)
+                compare(box, snapshot, numbers, n);
+            n %= HV_STORE_MAX;
+        }
+    }
+    compare(box, snapshot, numbers, n);
+}
+
+/* Writes pages all over the heap. */
+static void write_pages(hl_sandbox *box, uint32_t count)
+{
+    const hl_area *heap = &box->shape->layout.areas[AREA_HEAP];
+    uint32_t i;
+
+    for (i = 0; i < count; i++)
+        vm_call(box, "Poke",
+                ARGS(hl_u64(heap->address +
+                            (uint64_t)(random() % (HEAP_PAGES / 2) + HEAP_PAGES / 2) * HL_PAGE),
+                     hl_u64((uint64_t)random())));
+}
+
+static void restores_are_exact(void)
+{
+    hl_sandbox *box = make();
+    hl_snapshot *first = process_take(box), *second;
+    int i;
+
+    for (i = 0; i < 30; i++) {
+        write_pages(box, i % 3 ? FEW : MANY);
+        second = process_take(box);
+        compare_all(box, second);
+        write_pages(box, FEW);
+        process_restore(box, i % 2 ? first : second);
+        compare_all(box, i % 2 ? first : second);
+        write_pages(box, 1);
+        process_restore(box, first);
+        compare_all(box, first);
+        hl_snapshot_release(second);
+    }
+    hl_snapshot_release(first);
+    hl_sandbox_destroy(box);
+}
+
+TEST(memory_restores_are_exact)
+{
+    restores_are_exact();
+}
+
+/* Kernels before 6.7 have no PAGEMAP_SCAN. */
+TEST(memory_restores_are_exact_by_the_page_map)
+{
+    vm_refuse(SYS_ioctl, 1, 0xc0606610, ENOTTY);
+    restores_are_exact();
+}
+
+/* Nor has every process a /proc: then all pages are taken for dirty. */
+TEST(memory_restores_are_exact_without_proc)
+{
+    vm_refuse(SYS_openat, 2, 0 /* O_RDONLY */, ENOENT);
+    restores_are_exact();
+}
+
+/* ---- Which child ------------------------------------------------------------------- */
+
+TEST(memory_is_put_back_up_to_the_break_even)
+{
+    hl_sandbox *box = make();
+    hl_snapshot *clean = process_take(box);
+    const pid_t first = process_child(box);
+
+    write_pages(box, FEW);
+    process_restore(box, clean);
+    write_pages(box, 1);
+    CHECK_INT(process_child(box), first);
+    write_pages(box, MANY);
+    process_restore(box, clean);
+    write_pages(box, 1);
+    CHECK(process_child(box) != first);
+    CHECK(process_is_gone(first));
+    hl_snapshot_release(clean);
+    hl_sandbox_destroy(box);
+}
+
+/* An idle VM has no child: none is ever another tenant's. */
+TEST(memory_of_idle_vms_is_nobodys)
+{
+    hl_sandbox *box = make(), *other;
+    hl_snapshot *clean = process_take(box);
+    hl_cache_stats stats;
+    pid_t child;
+    hl_error err;
+
+    hl_sandbox_destroy(box);
+    CHECK_INT(hl_sandbox_create_from(&box, clean, NULL, NULL, &err), HL_OK);
+    write_pages(box, 1);
+    child = process_child(box);
+    CHECK_INT(hl_sandbox_create_from(&other, clean, NULL, NULL, &err), HL_OK);
+    hl_sandbox_destroy(box);
+    hl_cache_get_stats(&stats);
+    CHECK_INT(stats.idle, 1);
+    CHECK(process_is_gone(child));
+    CHECK_INT(process_child(other), 0);
+    write_pages(other, 1);
+    CHECK(process_child(other) && process_child(other) != child);
+    hl_snapshot_release(clean);
+    hl_sandbox_destroy(other);
+}
+
+/* ---- How much ---------------------------------------------------------------------- */
+
+/* Bytes of guest memory that a process has for itself. */
+static uint64_t own_memory(pid_t pid)
+{
+    char path[64], line[512];
+    unsigned long long start = 0, kib = 0, first, end;
+    uint64_t sum = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/smaps", pid);
+    file = fopen(path, "r");
+    CHECK(file);
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%llx-%llx ", &first, &end) == 2)
+            start = first;
+        if (start >= HL_SLIDE && start < TRACER_ARENA &&
+            sscanf(line, "Anonymous: %llu kB", &kib) == 1)
+            sum += kib * 1024;
+    }
+    fclose(file);
+    return sum;
+}
+
+/* A template that has touched nothing costs its clones nothing. */
+TEST(memory_of_a_template_is_untouched)
+{
+    hl_sandbox *box = make();
+
+    write_pages(box, FEW);
+    CHECK_INT(own_memory(process_template_of(box)), 0);
+    CHECK(own_memory(process_child(box)) > 0);
+    hl_sandbox_destroy(box);
+}
