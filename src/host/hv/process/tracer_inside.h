@@ -9,6 +9,8 @@
 #include "sys.h"
 #include "tracer.h"
 
+#pragma GCC visibility push(hidden) /* of one program, without a table of addresses */
+
 #define HEAD ((struct tracer_head *)TRACER_CONTROL)
 
 static inline struct tracer_slot *slot_at(uint32_t i)
@@ -28,8 +30,7 @@ long proc_open(int pid, const char *file, int flags);
 extern bool proc_is_ours; /* else it is not used */
 
 /* A thread of the tracer; entry.S. */
-__attribute__((visibility("hidden"))) void thread_start(void *stack, long flags,
-                                                        void (*body)(void));
+void thread_start(void *stack, long flags, void (*body)(void));
 enum { THREAD_FLAGS = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 };
 /* CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM */
 
@@ -90,4 +91,5 @@ static inline bool status_stopped(int status)
 enum { EVENT_STOP = 128 }; /* PTRACE_EVENT_STOP */
 
 _Noreturn void tracer_end(void); /* kills and reaps all, and leaves */
+#pragma GCC visibility pop
 #endif
