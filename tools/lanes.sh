@@ -131,8 +131,9 @@ lane_tsan()
         build tsan all "${sanitizer_flags[@]}" -DHL_SANITIZE=thread || return
     # Only what has threads.
     local threaded='thread|snapshot|idle_vms|pages|cancel|signals|print|stop|deadline|interrupt'
+    # Forked children of programs with threads start threads of their own.
     run_sanitized tsan "$threaded|single_fetch" \
-        TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+        TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0
 }
 
 # Compiles what will run on Windows; there is nothing to link or run yet.
