@@ -5,7 +5,7 @@
 
 #include <hyperlight/hyperlight.h>
 
-/* Exit statuses; scripts rely on them (docs/cli.md). */
+/* Exit statuses; scripts rely on them (docs/cli.md, "Exit status"). */
 enum cli_exit {
     CLI_OK = 0,
     CLI_FAILED = 1,        /* the guest's function reported an error */
