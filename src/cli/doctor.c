@@ -20,7 +20,7 @@ static const struct kind {
 void doctor_say(struct doctor *d, enum finding kind, const char *topic, const char *format, ...)
 {
     const struct kind *k = &kinds[kind];
-    const bool color = *k->color && text_is_terminal(stdout);
+    const bool color = *k->color && text_in_color(stdout);
     char line[1024];
     va_list args;
 

@@ -43,7 +43,7 @@ enum cli_exit cli_exit_of(hl_status status)
 
 static void say(const char *format, va_list args)
 {
-    const bool color = text_is_terminal(stderr);
+    const bool color = text_in_color(stderr);
     char line[2048];
 
     vsnprintf(line, sizeof line, format, args);

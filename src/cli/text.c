@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,6 +58,13 @@ void text_safe(FILE *out, const char *text, size_t len, bool lines)
 bool text_is_terminal(FILE *file)
 {
     return isatty(fileno(file)) == 1;
+}
+
+bool text_in_color(FILE *file)
+{
+    const char *no = getenv("NO_COLOR");
+
+    return text_is_terminal(file) && (!no || !*no);
 }
 
 /* ---- JSON ---------------------------------------------------------------------- */

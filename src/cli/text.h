@@ -14,6 +14,7 @@ size_t text_character(const char *p, size_t left);
  * and tab stay if `lines`. */
 void text_safe(FILE *out, const char *text, size_t len, bool lines);
 bool text_is_terminal(FILE *file);
+bool text_in_color(FILE *file); /* a terminal, and $NO_COLOR is not set */
 
 /* ---- JSON (RFC 8259), written piece by piece --------------------------------- */
 

@@ -358,6 +358,9 @@ TEST(call_is_safe_on_a_terminal)
                 (const char *const[]){cli_program(), "call", "--raw", guest, "EchoStr", "x", NULL});
     CHECK_STR(out, "\x1b[1mhyperlight:\x1b[0m call: --raw writes what the guest made as it is, so "
                    "not to a terminal\n");
+    CHECK_INT(setenv("NO_COLOR", "1", 1), 0);
+    on_terminal(out, sizeof out, (const char *const[]){cli_program(), "fly", NULL});
+    CHECK_STR(out, "hyperlight: no verb fly; hyperlight --help lists them\n");
 }
 
 /* However fast the machine is, this goes on until it has been seen. */
