@@ -55,7 +55,7 @@ static bool try_one(struct doctor *d, hl_hypervisor which)
     }
     us = running_now_us() - start;
     doctor_say(d, FOUND_GOOD, name, "works; making most of a sandbox took %.2f ms", us / 1e3);
-    if (*err.text)
+    if (strcmp(err.text, hl_status_text(HL_OK)))
         doctor_say(d, FOUND_PLAIN, name, "%s", err.text);
     return true;
 }

@@ -213,15 +213,16 @@ static bool in_container(void)
 
 void doctor_surroundings(struct doctor *d, bool usable)
 {
+    const bool fine = usable || exists(DEVICE); /* else what is missing comes from outside */
     char release[256];
 
     if (strcasestr(first_line(release, "/proc/sys/kernel/osrelease"), "microsoft"))
-        doctor_say(d, usable ? FOUND_PLAIN : FOUND_BAD, "WSL2",
+        doctor_say(d, fine ? FOUND_PLAIN : FOUND_BAD, "WSL2",
                    "needs Windows 11 and, in %%UserProfile%%\\.wslconfig below [wsl2], "
                    "nestedVirtualization=true (the default); then: wsl --shutdown");
     if (in_container())
-        doctor_say(d, usable ? FOUND_PLAIN : FOUND_BAD, "container", "this is one%s",
-                   usable ? "" : ": start it with --device " DEVICE);
+        doctor_say(d, fine ? FOUND_PLAIN : FOUND_BAD, "container", "this is one%s",
+                   fine ? "" : ": start it with --device " DEVICE);
 }
 
 /* ---- What the kernel says of the processor ----------------------------------------------- */

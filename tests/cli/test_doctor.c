@@ -21,6 +21,7 @@ TEST(doctor_finds_this_machine_fit)
     CHECK_HAS(run->out, "device       /dev/kvm belongs to ");
     CHECK_HAS(run->out, ", in the groups: ");
     CHECK(!strstr(run->out, "BAD"));
+    CHECK(!strstr(run->out, "kvm          ok"));
 }
 
 TEST(doctor_writes_json)
@@ -104,6 +105,8 @@ TEST(doctor_knows_wsl2)
     cli_without_devices();
     pretend("/proc/sys/kernel/osrelease", "5.15.167.4-microsoft-standard-WSL2\n");
     SAYS("BAD  WSL2         needs Windows 11", "nestedVirtualization=true");
+    CHECK_INT(mknod("/dev/kvm", S_IFCHR | 0600, 0), 0);
+    SAYS("     WSL2         needs Windows 11");
 }
 
 /* A device that belongs to a group, and a user who is not in it. */
