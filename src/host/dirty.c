@@ -11,25 +11,29 @@ static uint64_t words(const struct dirty *set)
     return (set->page_count + 63) / 64;
 }
 
-bool dirty_init(struct dirty *set, uint64_t page_count)
+bool dirty_init(struct dirty *set, uint64_t page_count, bool listed)
 {
     set->page_count = page_count;
     set->count = 0;
     set->bits = calloc(words(set) + 1, sizeof *set->bits);
-    return set->bits != NULL;
+    set->listed = listed ? DIRTY_LISTED : 0;
+    set->list = listed ? malloc(DIRTY_LISTED * sizeof *set->list) : NULL;
+    return set->bits && (set->list || !listed);
 }
 
 void dirty_free(struct dirty *set)
 {
     free(set->bits);
+    free(set->list);
     set->bits = NULL;
+    set->list = NULL;
 }
 
 void dirty_clear(struct dirty *set)
 {
     uint64_t i;
 
-    if (set->count > DIRTY_LISTED)
+    if (set->count > set->listed)
         memset(set->bits, 0, words(set) * sizeof *set->bits);
     else
         for (i = 0; i < set->count; i++)
@@ -41,7 +45,7 @@ HL__HOT bool dirty_next(const struct dirty *set, uint64_t *at, uint64_t *page)
 {
     uint64_t i, rest;
 
-    if (set->count <= DIRTY_LISTED) {
+    if (set->count <= set->listed) {
         if (*at >= set->count)
             return false;
         *page = set->list[(*at)++];

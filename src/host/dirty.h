@@ -8,13 +8,15 @@
 enum { DIRTY_LISTED = 1024 };
 
 struct dirty {
-    uint64_t *bits;              /* one for each page of guest memory */
-    uint64_t page_count;         /* of guest memory */
-    uint64_t count;              /* in the set */
-    uint32_t list[DIRTY_LISTED]; /* the first ones, in the order they came */
+    uint64_t *bits;      /* one for each page of guest memory */
+    uint64_t page_count; /* of guest memory */
+    uint64_t count;      /* in the set */
+    uint32_t *list;      /* the first ones, in the order they came */
+    uint64_t listed;     /* room in it: DIRTY_LISTED or 0 */
 };
 
-bool dirty_init(struct dirty *set, uint64_t page_count); /* false: no memory */
+/* Without a list it is for counting: going through it is slow. false: no memory. */
+bool dirty_init(struct dirty *set, uint64_t page_count, bool listed);
 void dirty_free(struct dirty *set);
 void dirty_clear(struct dirty *set);
 
@@ -26,7 +28,7 @@ static inline bool dirty_add(struct dirty *set, uint64_t page)
     if (page >= set->page_count || set->bits[page / 64] & bit)
         return false;
     set->bits[page / 64] |= bit;
-    if (set->count < DIRTY_LISTED)
+    if (set->count < set->listed)
         set->list[set->count] = (uint32_t)page;
     set->count++;
     return true;

@@ -603,7 +603,7 @@ hl_status vm_create(struct vm **out, const struct vm_kind *kind, const hl_guest 
     content_retain(content);
     vm->content = content;
     use_base(vm, content_view(content, &vm->laid));
-    if (dirty_init(&vm->dirty, pages) && dirty_init(&vm->touched, pages))
+    if (dirty_init(&vm->dirty, pages, true) && dirty_init(&vm->touched, pages, false))
         status = make_machine(vm, err);
     else
         status = error_set(err, HL_E_MEMORY, "no memory for a VM");

@@ -30,7 +30,7 @@ static hl_status view(struct vm_mapped *mapped, const struct mapping *mapping, h
     mapped->memory = mapping->data;
     if (mapping->data)
         return HL_OK;
-    if (mapping->writable && !dirty_init(&mapped->dirty, mapping->size / HL_PAGE))
+    if (mapping->writable && !dirty_init(&mapped->dirty, mapping->size / HL_PAGE, true))
         return error_set(err, HL_E_MEMORY, "no memory for a mapping");
     status = os_reserve(&mapped->memory, mapping->size, err);
     if (!status)

@@ -11,7 +11,7 @@ static struct dirty empty(uint64_t pages)
 {
     struct dirty set;
 
-    CHECK(dirty_init(&set, pages));
+    CHECK(dirty_init(&set, pages, true));
     CHECK_INT(set.count, 0);
     return set;
 }
