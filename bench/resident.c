@@ -11,7 +11,8 @@ double resident_kib(void)
     char line[128];
 
     while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "VmRSS: %lf", &kib) == 1 || sscanf(line, "VmPTE: %lf", &kib) == 1)
+        if (sscanf(line, "RssAnon: %lf", &kib) == 1 || sscanf(line, "RssShmem: %lf", &kib) == 1 ||
+            sscanf(line, "VmPTE: %lf", &kib) == 1)
             sum += kib;
     if (file)
         fclose(file);
