@@ -2,6 +2,8 @@
 /* The deadline watcher. */
 #include "deadline.h"
 
+#include <assert.h>
+
 #include "error.h"
 #include "os/forkpage.h"
 #include "os/lock.h"
@@ -62,6 +64,7 @@ static uint64_t look_at_all(struct watcher *watcher, uint64_t now, bool *busy)
     uint64_t next = UINT64_MAX, one;
     struct deadline *deadline;
 
+    assert(watcher);
     lock_take(&watcher->lock);
     for (deadline = watcher->first; deadline; deadline = deadline->next) {
         one = look(deadline, now, busy);

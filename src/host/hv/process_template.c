@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Templates of guest processes: which there are, and whose slots they have. */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -230,6 +231,7 @@ hl_status process_template_take(struct process_template **out, uint32_t *slot,
         if (!status)
             status = make(&template, wanted, err);
         if (!status) {
+            assert(template);
             template->next = templates;
             templates = template;
         }
