@@ -122,7 +122,7 @@ TEST(snapshot_restore_heals)
 
     count(box);
     snapshot = take(box);
-    hl_sandbox_set_deadline(box, 20000, NULL);
+    hl_sandbox_set_deadline(box, 200000, NULL);
     for (i = 0; i < sizeof ends / sizeof *ends; i++) {
         if (!strcmp(ends[i].function, "DivideByZero"))
             vm_expect(ends[i].status, NULL, box, ends[i].function, ARGS(hl_i32(0)), NULL);
