@@ -115,6 +115,10 @@ TEST_LIMIT(life_with_random_failures, 3600)
     struct held before = {0};
     int i, which;
 
+#ifdef __SANITIZE_ADDRESS__
+    if (vm_hypervisor() == HL_HYPERVISOR_PROCESS)
+        test_skip("a thread that the sanitizer cannot find memory for ends the process");
+#endif
     for (i = 0; i < 2; i++)
         CHECK_INT(getrlimit(resources[i], &whole[i]), 0);
     for (i = -300; i < lives; i++) {

@@ -140,7 +140,7 @@ static int number(const char *text)
 }
 
 /* Its turn comes at once: a child that spins on the same processor would keep
- * it waiting for milliseconds. */
+ * it waiting for milliseconds. Not for its children, which inherit it. */
 static void hurry(void)
 {
     const struct {
@@ -149,9 +149,10 @@ static void hurry(void)
         int32_t nice;
         uint32_t priority;
         uint64_t runtime, deadline, period;
-    } slice = {48, 0, 0, 0, 0, 100000, 0, 0};
+    } slice = {48, 0, 0, (int32_t)(20 - SYS(getpriority, 0, 0)), 0, 100000, 0, 0};
 
-    SYS(sched_setattr, 0, &slice, 0);
+    if (SYS(sched_getscheduler, 0) == 0 /* SCHED_OTHER */)
+        SYS(sched_setattr, 0, &slice, 0);
 }
 
 /* Does /proc name processes as we do? In a namespace of processes that has the
@@ -250,7 +251,6 @@ __attribute__((used)) _Noreturn void tracer_main(const long *stack)
     look_at_proc();
     SYS(setsid, 0);
     SYS(prctl, PR_SET_NAME, "hl-tracer");
-    hurry();
     if (!map_shared()) {
         tell(TRACER_MEMORY);
         sys_leave(1);
@@ -262,6 +262,7 @@ __attribute__((used)) _Noreturn void tracer_main(const long *stack)
         tell(HEAD->state);
         tracer_end();
     }
+    hurry();
     tell(TRACER_READY);
     loop(signals);
 }
