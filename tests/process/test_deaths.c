@@ -31,14 +31,18 @@ static void dies_in_a_call(pid_t (*whom)(const hl_sandbox *box), const char *tex
 {
     hl_sandbox *box = process_box("escape", NULL);
     hl_snapshot *clean = process_take(box);
+    const pid_t others[] = {process_tracer(box), process_template_of(box), process_child(box)};
     struct killer killer = {whom(box)};
     pthread_t thread;
+    int i;
 
     CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
     CHECK(!pthread_create(&thread, NULL, kill_soon, &killer));
     vm_expect(HL_E_SYSTEM, text, box, "Spin", NONE, NULL);
     pthread_join(thread, NULL);
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
+    for (i = 0; i < 3 && killer.victim != others[2]; i++)
+        CHECK(process_is_gone(others[i])); /* a child does not take the others along */
     process_restore(box, clean);
     CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
     hl_snapshot_release(clean);

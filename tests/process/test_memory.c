@@ -112,6 +112,34 @@ TEST(memory_restores_are_exact_without_proc)
     restores_are_exact();
 }
 
+static void replies_are_cleared(uint32_t size)
+{
+    hl_config config = {.struct_size = sizeof config, .message_size = 256 << 10};
+    hl_sandbox *box = process_box("memory", &config);
+    hl_snapshot *clean = process_take(box);
+    const uint8_t *replies = memory_at(&box->vm->memory, AREA_REPLIES, 0, config.message_size);
+    uint64_t i, sum = 0;
+
+    vm_call(box, "Random", ARGS(hl_u32(size)));
+    for (i = HL_PAGE; i < config.message_size; i++)
+        sum += replies[i];
+    CHECK(sum != 0);
+    process_restore(box, clean);
+    vm_call(box, "Generation", NONE);
+    for (i = HL_PAGE; i < config.message_size; i++)
+        if (replies[i])
+            FAIL("byte %llu of the replies is %u", (unsigned long long)i, replies[i]);
+    hl_snapshot_release(clean);
+    hl_sandbox_destroy(box);
+}
+
+/* The page map of a child does not name what it wrote to shared memory. */
+TEST(memory_of_replies_is_cleared)
+{
+    replies_are_cleared(10000);
+    replies_are_cleared(100000);
+}
+
 /* ---- Which child ------------------------------------------------------------------- */
 
 TEST(memory_is_put_back_up_to_the_break_even)
