@@ -277,3 +277,13 @@ TEST(deaths_of_hope_without_ptrace)
     CHECK_HAS(err.text, "tracing guest processes: Operation not permitted; is ptrace forbidden");
     CHECK_HAS(err.text, "yama/ptrace_scope");
 }
+
+/* So it does where no program may be run from memory. */
+TEST(deaths_of_hope_without_programs_in_memory)
+{
+    hl_error err;
+
+    vm_refuse(SYS_memfd_create, 1, 0x13 /* CLOEXEC, ALLOW_SEALING, EXEC */, EACCES);
+    CHECK_INT(hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err), HL_E_NO_HYPERVISOR);
+    CHECK_HAS(err.text, "vm.memfd_noexec forbids here: it is 2, wanted 0 or 1");
+}

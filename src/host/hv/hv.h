@@ -79,9 +79,9 @@ struct hv_reset {
 typedef void (*hv_page_fn)(void *ctx, uint64_t page);
 
 enum hv_exit_kind {
-    HV_EXIT_GATE,     /* the guest called the gate */
-    HV_EXIT_FAULT,    /* an exception of the guest */
-    HV_EXIT_PORT,     /* any other port I/O */
+    HV_EXIT_GATE,     /* the guest called a gate that is no port */
+    HV_EXIT_FAULT,    /* an exception that is reported by no port */
+    HV_EXIT_PORT,     /* port I/O; the core knows which ports mean what */
     HV_EXIT_MEMORY,   /* a guest-physical address without memory */
     HV_EXIT_SHUTDOWN, /* triple fault */
     HV_EXIT_STOPPED,  /* by stop, or for no reason: then run again */

@@ -64,13 +64,27 @@ hl_status process_shortage(hl_error *err, int error, const char *what)
 
 /* ---- Its program ---------------------------------------------------------------- */
 
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x10u /* Linux 6.3: even where memfds are not executable by default */
+#endif
+
 static hl_status make_program(os_share *out, hl_error *err)
 {
     const size_t size = (size_t)(process_image_end - process_image);
-    hl_status status = os_share_create(out, NULL, size, err);
+    const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int fd = memfd_create("hyperlight", flags | MFD_EXEC);
+    hl_status status;
 
-    if (!status)
-        status = os_share_write(out, process_image, size, 0, err);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("hyperlight", flags);
+    if (fd < 0 && errno == EACCES)
+        return error_set(err, HL_E_NO_HYPERVISOR,
+                         "the tracer of guest processes is a program in memory, which the sysctl "
+                         "vm.memfd_noexec forbids here: it is 2, wanted 0 or 1");
+    if (fd < 0)
+        return error_errno(err, errno, "memfd_create");
+    *out = (os_share){fd, size};
+    status = os_share_write(out, process_image, size, 0, err);
     return status ? status : os_share_seal(out, NULL, err);
 }
 
