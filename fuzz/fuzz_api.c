@@ -237,6 +237,34 @@ static void ask(uint32_t slot)
         FUZZ_CHECK(area.address >= last.address + last.size && !(area.size % HL_PAGE));
 }
 
+/* ---- Files and buffers --------------------------------------------------------------- */
+
+static _Alignas(4096) uint8_t buffer[2 * 4096];
+
+static void map(uint32_t slot)
+{
+    static uint64_t addresses[SLOTS];
+    hl_sandbox *box = world.boxes[slot];
+    const hl_state before = state_of(box);
+    const hl_mapping mapping = {.struct_size = sizeof mapping,
+                                .writable = below(3) == 2,
+                                .path = below(2) ? "/proc/self/exe" : NULL,
+                                .data = below(2) ? buffer + below(8) / 7 : NULL,
+                                .offset = UINT64_C(4096) * below(3),
+                                .size = UINT64_C(4096) * below(4)};
+    hl_error err;
+    hl_status status;
+
+    if (below(2)) {
+        status = hl_sandbox_map(&addresses[slot], box, &mapping, &err);
+        FUZZ_CHECK(state_of(box) == before);
+    } else {
+        status = hl_sandbox_unmap(box, addresses[slot], &err);
+        FUZZ_CHECK(state_of(box) == before || state_of(box) == HL_DEAD);
+    }
+    player_check(status, &err);
+}
+
 /* ---- Snapshots ----------------------------------------------------------------------- */
 
 static void take(uint32_t slot)
@@ -349,7 +377,8 @@ static void step(void)
 {
     static void (*const steps[])(uint32_t slot) = {
         call,    create, call_function, take,         restore, create_from, find, destroy,
-        release, cache,  save_and_load, set_deadline, ask,     stop,        call, break_something};
+        release, cache,  save_and_load, set_deadline, ask,     stop,        call, break_something,
+        map};
     const uint32_t slot = below(SLOTS);
 
     world.steps--;

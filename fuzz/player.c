@@ -193,13 +193,18 @@ static void ask(struct fake_guest *guest)
 static void leave(struct fake_guest *guest, struct hv_exit *exit)
 {
     *exit = (struct hv_exit){
-        .kind = (enum hv_exit_kind)script_below(&player.script, HV_EXIT_OTHER + 1),
+        .kind = (enum hv_exit_kind)(HV_EXIT_FAULT + script_below(&player.script, HV_EXIT_OTHER)),
         .write = script_below(&player.script, 2),
+        .known = script_below(&player.script, 2),
+        .call = script_below(&player.script, 8) == 7,
         .size = (uint8_t)(1u << script_below(&player.script, 3)),
         .port = (uint16_t)(PORT_GATE + script_below(&player.script, 4) - 1),
         .count = script_u32(&player.script),
         .code = script_u32(&player.script),
+        .vector = script_below(&player.script, 40),
+        .error = script_u32(&player.script),
         .address = script_u64(&player.script),
+        .rip = script_u64(&player.script),
     };
     if (exit->kind == HV_EXIT_PORT && exit->port == PORT_GATE)
         exit->size = 2;
