@@ -113,6 +113,7 @@ struct spawn {
 IN_HIS_PLACE static pid_t lend(uint64_t flags, struct spawn *with, int stack,
                                void (*body)(struct spawn *with))
 {
+    /* cppcheck-suppress constStatement ; it does not know variables in registers */
     register void *pidfd __asm__("rdx") = &with->pidfd;
     register uint64_t none __asm__("r10") = 0, neither __asm__("r8") = 0;
     register void (*run)(struct spawn *) __asm__("r12") = body;
