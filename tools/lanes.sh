@@ -7,8 +7,9 @@
 # NAME into lanes_ci.
 
 lanes_lint=(lint analyse headers exported)
-lanes_ci=("${lanes_lint[@]}" manual blocks gcc install clang asan tsan mingw coverage fuzz confined
-    svm vtx)
+lanes_ci=("${lanes_lint[@]}" manual blocks gcc install clang asan tsan mingw coverage fuzz confined)
+# Beside these: emulated machines need one processor, and ten minutes of it.
+lanes_nested=(svm vtx)
 
 # What the slow emulated VT-x machine runs: all but what takes more than half a
 # minute there to repeat one thing many times, and files.
@@ -202,16 +203,22 @@ lane_headers()
     tally_run headers tools/headers
 }
 
+# What emulated machines need, and the programs that they run.
+prepare_nested() # svm|vtx
+{
+    local names
+    names=$(tests/nested/run packages "$1") || return
+    # shellcheck disable=SC2086  # a list of words
+    packages_need "${packages_core[@]}" $names &&
+        build static all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc -DHL_STATIC=ON
+}
+
 # VM tests under the real kvm_amd or kvm_intel on an emulated processor.
 run_nested() # svm|vtx "FOLDERS" OPTION...
 {
-    local kind=$1 folders=$2 names guest folder programs files
+    local kind=$1 folders=$2 guest folder programs files
     shift 2
-    names=$(tests/nested/run packages "$kind") || return
-    # shellcheck disable=SC2086  # a list of words
-    packages_need "${packages_core[@]}" $names &&
-        build static all -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=gcc \
-            -DHL_STATIC=ON || return
+    prepare_nested "$kind" || return
     mapfile -t programs < <(for folder in $folders; do
         tally_programs "build/static/tests/$folder"
     done)
@@ -264,4 +271,32 @@ lane_run() # NAME
     spent=$((SECONDS - start))
     printf 'lane %s: %d passed, %d failed, %d skipped, %d.%d min\n' "$name" \
         $((passed - p)) $((failed - f)) $((skipped - s)) $((spent / 60)) $((spent % 60 / 6))
+}
+
+# Runs nested lanes while others run; nothing is installed or built meanwhile.
+aside_begin() # LANE...
+{
+    local lane
+    aside=
+    for lane; do
+        prepare_nested "$lane" || tally_fail "lane $lane: did not build"
+    done
+    (($#)) || return 0
+    (
+        passed=0 failed=0 skipped=0 failures=()
+        for lane; do
+            lane_run "$lane"
+        done
+        tally_close
+    ) >build/log/aside.log 2>&1 &
+    aside=$!
+}
+
+# Waits for them, and adds what they came to.
+aside_end()
+{
+    [[ $aside ]] || return 0
+    wait "$aside" || true
+    sed '$d' build/log/aside.log
+    tally_add aside build/log/aside.log || tally_fail "nested lanes: see build/log/aside.log"
 }
