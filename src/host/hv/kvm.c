@@ -122,13 +122,34 @@ static struct kvm_segment segment(const struct x86_segment *from)
     };
 }
 
+/* Of a new vCPU: the same for all, but each question would take some us. */
+static hl_status fresh_sregs(struct kvm_sregs *out, int vcpu, hl_error *err)
+{
+    static struct kvm_sregs kept;
+    static atomic_int state; /* 0 empty, 1 being written, 2 ready */
+    int empty = 0;
+
+    if (atomic_load_explicit(&state, memory_order_acquire) == 2) {
+        *out = kept;
+        return HL_OK;
+    }
+    if (ioctl(vcpu, KVM_GET_SREGS, out))
+        return kvm_fail(err, "KVM_GET_SREGS");
+    if (atomic_compare_exchange_strong(&state, &empty, 1)) {
+        kept = *out;
+        atomic_store_explicit(&state, 2, memory_order_release);
+    }
+    return HL_OK;
+}
+
 static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, hl_error *err)
 {
     struct kvm_xcrs xcrs = {.nr_xcrs = 1, .xcrs[0].value = state->xcr0};
     struct kvm_sregs sregs;
+    hl_status status = fresh_sregs(&sregs, vm->vcpu, err);
 
-    if (ioctl(vm->vcpu, KVM_GET_SREGS, &sregs))
-        return kvm_fail(err, "KVM_GET_SREGS");
+    if (status)
+        return status;
     sregs.cs = segment(&state->cs);
     sregs.ds = segment(&state->ds);
     sregs.es = segment(&state->es);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <grp.h>
 #include <linux/kvm.h>
 #include <stdio.h>
@@ -102,27 +103,37 @@ static const struct need needs[] = {
     {KVM_CAP_ENFORCE_PV_FEATURE_CPUID, "KVM_CAP_ENFORCE_PV_FEATURE_CPUID"},
 };
 
+static hl_status check_needs(int fd, hl_error *err)
+{
+    const int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+    size_t i;
+
+    if (version != KVM_API_VERSION)
+        return error_set(err, HL_E_NO_HYPERVISOR, "%s: API version %d, wanted %d", DEVICE, version,
+                         KVM_API_VERSION);
+    for (i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (ioctl(fd, KVM_CHECK_EXTENSION, needs[i].cap) <= 0)
+            return error_set(err, HL_E_NO_HYPERVISOR,
+                             "%s: this kernel lacks %s, Linux 5.10 or later is wanted", DEVICE,
+                             needs[i].name);
+    return HL_OK;
+}
+
+/* What a kernel has it keeps: no VM but the first pays for the questions. */
 hl_status kvm_open(int *out, hl_error *err)
 {
-    int fd = open(DEVICE, O_RDWR | O_CLOEXEC), version;
-    size_t i;
+    static atomic_bool known;
+    const int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+    hl_status status;
 
     if (fd < 0)
         return cannot_open(err);
-    version = ioctl(fd, KVM_GET_API_VERSION, 0);
-    if (version != KVM_API_VERSION) {
+    status = atomic_load(&known) ? HL_OK : check_needs(fd, err);
+    if (status) {
         close(fd);
-        return error_set(err, HL_E_NO_HYPERVISOR, "%s: API version %d, wanted %d", DEVICE, version,
-                         KVM_API_VERSION);
+        return status;
     }
-    for (i = 0; i < sizeof needs / sizeof needs[0]; i++) {
-        if (ioctl(fd, KVM_CHECK_EXTENSION, needs[i].cap) > 0)
-            continue;
-        close(fd);
-        return error_set(err, HL_E_NO_HYPERVISOR,
-                         "%s: this kernel lacks %s, Linux 5.10 or later is wanted", DEVICE,
-                         needs[i].name);
-    }
+    atomic_store(&known, true);
     *out = fd;
     return HL_OK;
 }
