@@ -129,7 +129,8 @@ TEST_SLOW(hostile_int_n)
     uint32_t n;
 
     for (n = 0; n < 256; n++) {
-        err = attack(M_FAULT, "Int", ARGS(hl_u32(n)));
+        /* A KVM in software makes nonsense of some, harmless here. */
+        err = attack(M_FAULT | (strict || n == 3 ? 0 : M_OK), "Int", ARGS(hl_u32(n)));
         if ((strict || n == 3) && err.vector != (n == 3 ? 3 : 13))
             FAIL("int %u: %s", n, err.text);
     }
