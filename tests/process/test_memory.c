@@ -140,6 +140,44 @@ TEST(memory_of_replies_is_cleared)
     replies_are_cleared(100000);
 }
 
+/* The messages of who had a slot before are not there for who gets it next. */
+TEST(memory_of_slots_is_cleared)
+{
+    static char text[40000];
+    hl_sandbox *keeper, *box; /* the first keeps the template alive */
+    hl_snapshot *start;
+    const uint8_t *messages;
+    hl_value ret;
+    uint32_t slot, i;
+    hl_error err;
+    int area;
+
+    hl_cache_limit(0);
+    keeper = make();
+    start = process_take(keeper);
+    CHECK_INT(hl_sandbox_create_from(&box, start, NULL, NULL, &err), HL_OK);
+    CHECK(box->vm->machine->template == keeper->vm->machine->template);
+    memset(text, 'x', sizeof text);
+    slot = box->vm->machine->slot_number;
+    CHECK_INT(hl_sandbox_call(&ret, box, "AskLate", ARGS(hl_strn(text, sizeof text)), &err),
+              HL_E_FAILED);
+    vm_call(box, "Random", ARGS(hl_u32(10000)));
+    hl_sandbox_destroy(box);
+    CHECK_INT(hl_sandbox_create_from(&box, start, NULL, NULL, &err), HL_OK);
+    CHECK(box->vm->machine->template == keeper->vm->machine->template);
+    CHECK_INT(box->vm->machine->slot_number, slot);
+    vm_call(box, "Generation", NONE);
+    for (area = AREA_REQUESTS; area <= AREA_REPLIES; area++) {
+        messages = memory_at(&box->vm->memory, area, 0, 65536);
+        for (i = HL_PAGE; i < 65536; i++)
+            if (messages[i])
+                FAIL("area %d: byte %u is 0x%x", area, i, messages[i]);
+    }
+    hl_snapshot_release(start);
+    hl_sandbox_destroy(box);
+    hl_sandbox_destroy(keeper);
+}
+
 /* ---- Which child ------------------------------------------------------------------- */
 
 TEST(memory_is_put_back_up_to_the_break_even)
