@@ -70,21 +70,31 @@ static hl_status forget(struct vm *vm, hl_error *err)
     return vm->kind.hv->forget(vm->machine, err);
 }
 
-hl_status vm_write(struct vm *vm, int area, const uint8_t *from, uint64_t size, hl_error *err)
+static hl_status load_all(struct vm *vm, uint64_t at, const uint8_t *from, uint64_t size,
+                          hl_error *err)
 {
-    const uint64_t at = layout_gpa(vm->memory.layout->areas[area].address);
     uint8_t page[HL_PAGE];
     hl_status status = HL_OK;
     uint64_t done, n;
 
-    if (!vm->kind.hv->load)
-        memcpy(vm->memory.base + at, from, size);
-    for (done = 0; vm->kind.hv->load && !status && done < size; done += n) {
+    for (done = 0; !status && done < size; done += n) {
         n = size - done < HL_PAGE ? size - done : HL_PAGE;
         memset(page, 0, sizeof page);
         memcpy(page, from + done, n);
         status = vm->kind.hv->load(vm->machine, (at + done) / HL_PAGE, page, err);
     }
+    return status;
+}
+
+hl_status vm_write(struct vm *vm, int area, const uint8_t *from, uint64_t size, hl_error *err)
+{
+    const uint64_t at = layout_gpa(vm->memory.layout->areas[area].address);
+    hl_status status = HL_OK;
+
+    if (vm->kind.hv->load)
+        status = load_all(vm, at, from, size, err);
+    else
+        memcpy(vm->memory.base + at, from, size);
     vm_wrote(vm, area, 0, size);
     return status;
 }
@@ -415,20 +425,24 @@ HL__HOT hl_status vm_restore(struct vm *vm, const struct content *content,
     return status;
 }
 
-void vm_trim(struct vm *vm)
+static hl_status trim(struct vm *vm)
 {
     uint32_t stale = 0;
 
-    if (!vm->lost && vm->kind.hv->renew)
-        vm->lost = rebuild(vm, vm->content, NULL) != HL_OK;
-    if (vm->lost || vm->kind.hv->renew)
-        return;
+    if (vm->kind.hv->renew)
+        return rebuild(vm, vm->content, NULL);
     if (collect(vm, NULL) || vm_map_put(vm, vm->content, &stale, NULL))
-        vm->lost = true;
-    else if (vm->kind.hv->remaps &&
-             (vm->touched.count > TOUCHED_MAX || vm->requests_end > MESSAGES_KEEP) &&
-             rebuild(vm, vm->content, NULL))
-        vm->lost = true;
+        return HL_E_SYSTEM;
+    if (vm->kind.hv->remaps &&
+        (vm->touched.count > TOUCHED_MAX || vm->requests_end > MESSAGES_KEEP))
+        return rebuild(vm, vm->content, NULL);
+    return HL_OK;
+}
+
+void vm_trim(struct vm *vm)
+{
+    if (!vm->lost)
+        vm->lost = trim(vm) != HL_OK;
 }
 
 /* Small requests stay in small pages: those are zeroed and kept one by one. */

@@ -122,23 +122,38 @@ static struct kvm_segment segment(const struct x86_segment *from)
     };
 }
 
-/* Of a new vCPU: the same for all, but each question would take some us. */
+/* An answer of KVM's that never changes, kept because asking is slow. */
+enum { KEPT_EMPTY, KEPT_WRITTEN, KEPT_READY };
+
+static bool is_kept(atomic_int *state)
+{
+    return atomic_load_explicit(state, memory_order_acquire) == KEPT_READY;
+}
+
+/* Whoever has the first answer writes it; the others have theirs. */
+static void keep(atomic_int *state, void *to, const void *answer, size_t size)
+{
+    int empty = KEPT_EMPTY;
+
+    if (!atomic_compare_exchange_strong(state, &empty, KEPT_WRITTEN))
+        return;
+    memcpy(to, answer, size);
+    atomic_store_explicit(state, KEPT_READY, memory_order_release);
+}
+
+/* Of a new vCPU: the same for all. */
 static hl_status fresh_sregs(struct kvm_sregs *out, int vcpu, hl_error *err)
 {
     static struct kvm_sregs kept;
-    static atomic_int state; /* 0 empty, 1 being written, 2 ready */
-    int empty = 0;
+    static atomic_int state;
 
-    if (atomic_load_explicit(&state, memory_order_acquire) == 2) {
+    if (is_kept(&state)) {
         *out = kept;
         return HL_OK;
     }
     if (ioctl(vcpu, KVM_GET_SREGS, out))
         return kvm_fail(err, "KVM_GET_SREGS");
-    if (atomic_compare_exchange_strong(&state, &empty, 1)) {
-        kept = *out;
-        atomic_store_explicit(&state, 2, memory_order_release);
-    }
+    keep(&state, &kept, out, sizeof kept);
     return HL_OK;
 }
 
@@ -182,26 +197,21 @@ static hl_status set_registers(struct hv_vm *vm, const struct x86_state *state, 
     return HL_OK;
 }
 
-/* Asking KVM what it supports is slow; the answer never changes. */
 static hl_status supported_cpuid(struct kvm_cpuid_list *out, int device, bool avx, hl_error *err)
 {
     static struct kvm_cpuid_list kept[2];
-    static atomic_int state[2]; /* 0 empty, 1 being written, 2 ready */
-    int empty = 0;
+    static atomic_int state[2];
 
-    if (atomic_load_explicit(&state[avx], memory_order_acquire) != 2) {
-        out->nent = KVM_CPUID_MAX;
-        if (ioctl(device, KVM_GET_SUPPORTED_CPUID, out))
-            return kvm_fail(err, "KVM_GET_SUPPORTED_CPUID");
-        kvm_cpuid_curate(out, avx);
-        if (atomic_compare_exchange_strong(&state[avx], &empty, 1)) {
-            kept[avx] = *out;
-            atomic_store_explicit(&state[avx], 2, memory_order_release);
-        }
+    if (is_kept(&state[avx])) {
+        out->nent = kept[avx].nent;
+        memcpy(out->entries, kept[avx].entries, sizeof out->entries[0] * out->nent);
         return HL_OK;
     }
-    out->nent = kept[avx].nent;
-    memcpy(out->entries, kept[avx].entries, sizeof out->entries[0] * out->nent);
+    out->nent = KVM_CPUID_MAX;
+    if (ioctl(device, KVM_GET_SUPPORTED_CPUID, out))
+        return kvm_fail(err, "KVM_GET_SUPPORTED_CPUID");
+    kvm_cpuid_curate(out, avx);
+    keep(&state[avx], &kept[avx], out, sizeof kept[avx]);
     return HL_OK;
 }
 
