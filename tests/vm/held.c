@@ -44,7 +44,7 @@ static long resident_kib(void)
     return kib;
 }
 
-static int mappings(void)
+int held_mappings(const char *part)
 {
     FILE *file = fopen("/proc/self/maps", "r");
     char line[512];
@@ -52,15 +52,15 @@ static int mappings(void)
 
     CHECK(file);
     while (fgets(line, sizeof line, file))
-        n++;
+        n += strstr(line, part) != NULL;
     fclose(file);
     return n;
 }
 
 struct held held_now(void)
 {
-    return (struct held){held_entries("/proc/self/fd"), mappings(), held_entries("/proc/self/task"),
-                         resident_kib()};
+    return (struct held){held_entries("/proc/self/fd"), held_mappings(""),
+                         held_entries("/proc/self/task"), resident_kib()};
 }
 
 void held_check(const struct held *before)

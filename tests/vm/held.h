@@ -18,6 +18,7 @@ struct held held_now(void);
 void held_check(const struct held *before);
 
 int held_entries(const char *folder);
+int held_mappings(const char *part); /* of the process, with this in their lines */
 
 /* A sandbox that another thread calls all the time, while others misbehave.
  * Each answer must be right. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "held.h"
+#include "held.h"
 #include "vm.h"
 
 /* ---- Files ---------------------------------------------------------------------- */
@@ -476,20 +477,6 @@ TEST(snapfile_with_a_wrong_stack_pointer)
 
 /* ---- Nothing stays behind ------------------------------------------------------------- */
 
-/* Mappings of memory that the library shares out: allocators have theirs. */
-static int mappings(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[512];
-    int n = 0;
-
-    CHECK(maps);
-    while (fgets(line, sizeof line, maps))
-        n += strstr(line, "memfd:hyperlight") != NULL;
-    fclose(maps);
-    return n;
-}
-
 static void load_and_run(void)
 {
     hl_snapshot *snapshot = load();
@@ -507,13 +494,13 @@ TEST(snapfile_leaves_nothing_behind)
     elsewhere(save_counter);
     load_and_run();
     hl_cache_trim(0);
-    CHECK_INT(mappings(), 0);
+    CHECK_INT(held_mappings("memfd:hyperlight"), 0);
     files = held_entries("/proc/self/fd");
     for (round = 0; round < 100; round++)
         load_and_run();
     hl_cache_trim(0);
     CHECK_INT(held_entries("/proc/self/fd"), files);
-    CHECK_INT(mappings(), 0);
+    CHECK_INT(held_mappings("memfd:hyperlight"), 0);
     remove_folder();
 }
 

@@ -233,16 +233,3 @@ uint64_t inside_resident_area(const struct vm *vm, int area)
     free(map);
     return sum;
 }
-
-uint32_t inside_mappings(void)
-{
-    FILE *file = fopen("/proc/self/maps", "r");
-    uint32_t count = 0;
-    char line[512];
-
-    CHECK(file);
-    while (fgets(line, sizeof line, file))
-        count++;
-    fclose(file);
-    return count;
-}

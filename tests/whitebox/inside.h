@@ -52,6 +52,4 @@ void inside_check(struct vm *vm, const struct inside_copy *copy);
 /* Bytes of guest memory that are resident in the process. */
 uint64_t inside_resident(const struct vm *vm);
 uint64_t inside_resident_area(const struct vm *vm, int area);
-/* Mappings of the process. */
-uint32_t inside_mappings(void);
 #endif

@@ -6,6 +6,7 @@
 
 #include "../../src/host/hv/kvm.h"
 #include "inside.h"
+#include "vm/held.h"
 #include "supervisor.h"
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
@@ -461,7 +462,7 @@ BOTH_TRACKERS(restore_to_any_of_many_snapshots)
         inside_check(box->vm, &copies[which]);
         if (i % 10)
             continue;
-        mappings = inside_mappings();
+        mappings = (uint32_t)held_mappings("");
         if (i < settled)
             early = mappings > early ? mappings : early;
         else
