@@ -16,8 +16,8 @@
 static const struct bench_row *const all_rows[] = {
     &row_floor_exit, &row_floor_vm, &row_floor_vm_close, &row_call_overhead,
     &row_call_overhead_deadline, &row_call_overhead_easy, &row_call, &row_call_4k, &row_call_24k_8k,
-    &row_call_host, &row_create_cold_call, &row_destroy, &row_cancel, &row_restore_1,
-    &row_restore_16, &row_restore_256, &row_restore_1000, &row_restore_16_call,
+    &row_call_host, &row_create_first_call, &row_create_cold_call, &row_destroy, &row_cancel,
+    &row_restore_1, &row_restore_16, &row_restore_256, &row_restore_1000, &row_restore_16_call,
     &row_restore_16_cold, &row_create_from_call, &row_create_from_other_call,
     &row_create_from_other_16m_call, &row_create_from_nocache_call, &row_destroy_cached,
     &row_snapshot_take, &row_take_256, &row_create_1g, &row_restore_1g, &row_take_1g,

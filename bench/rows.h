@@ -8,7 +8,7 @@
 extern const struct bench_row row_floor_exit, row_floor_vm, row_floor_vm_close;
 extern const struct bench_row row_call_overhead, row_call_overhead_deadline, row_call_overhead_easy;
 extern const struct bench_row row_call, row_call_4k, row_call_24k_8k, row_call_host;
-extern const struct bench_row row_create_cold_call, row_destroy;
+extern const struct bench_row row_create_first_call, row_create_cold_call, row_destroy;
 extern const struct bench_row row_cancel;
 extern const struct bench_row row_restore_1, row_restore_16, row_restore_256, row_restore_1000;
 extern const struct bench_row row_restore_16_call, row_restore_16_cold;

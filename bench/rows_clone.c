@@ -5,7 +5,7 @@
 #include "floor_kvm.h"
 #include "rows.h"
 
-enum { BURST = 4, PAGES = 16 };
+enum { BURST = 8, PAGES = 16 };
 
 /* Two snapshots of one guest that differ in the first `pages` pages; the second
  * is NULL if there are no such pages. */
@@ -107,7 +107,7 @@ static bool run_nocache(const struct bench *bench, struct samples *op, struct sa
     const struct sampler makes = {sample_clone, &clones, op};
     bool ok = open_clones(&clones, bench, err);
 
-    box_destroy(&clones.box); /* no VM stays alive meanwhile: that would make others cheaper */
+    box_destroy(&clones.box);
     hl_cache_limit(0);
     ok = ok && floor_take_vms(bench, BURST, &makes, floor_sample_make, floor, err);
     close_clones(&clones);

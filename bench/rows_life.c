@@ -5,7 +5,9 @@
 #include "floor_kvm.h"
 #include "rows.h"
 
-enum { BURST = 4 };
+/* The first VMs of a turn are those of a process that has made none: the library
+ * keeps an empty one once they come and go. */
+enum { BURST = 8 };
 
 static bool sample_create(void *ctx, double *us, hl_error *err)
 {
@@ -16,6 +18,13 @@ static bool sample_create(void *ctx, double *us, hl_error *err)
     *us = now_us() - start;
     box_destroy(box);
     return ok;
+}
+
+/* As the first of a process. */
+static bool sample_first(void *ctx, double *us, hl_error *err)
+{
+    hl_cache_trim(0);
+    return sample_create(ctx, us, err);
 }
 
 static bool sample_destroy(void *ctx, double *us, hl_error *err)
@@ -49,6 +58,12 @@ static bool run_create(const struct bench *bench, struct samples *op, struct sam
     return measure(bench, sample_create, floor_sample_make, op, floor, err);
 }
 
+static bool run_first(const struct bench *bench, struct samples *op, struct samples *floor,
+                      hl_error *err)
+{
+    return measure(bench, sample_first, floor_sample_make, op, floor, err);
+}
+
 static bool run_destroy(const struct bench *bench, struct samples *op, struct samples *floor,
                         hl_error *err)
 {
@@ -56,7 +71,10 @@ static bool run_destroy(const struct bench *bench, struct samples *op, struct sa
 }
 
 const struct bench_row row_create_cold_call = {
-    "create_cold_call", "us", "floor_vm", {TARGET_RATIO, 1.30}, run_create, 0,
+    "create_cold_call", "us", "floor_vm", {TARGET_RATIO, 1.15}, run_create, 0,
+};
+const struct bench_row row_create_first_call = {
+    "create_first_call", "us", "floor_vm", {TARGET_RATIO, 1.30}, run_first, 0,
 };
 const struct bench_row row_destroy = {
     "destroy", "us", "floor_vm_close", {TARGET_NONE, 0}, run_destroy, 0,

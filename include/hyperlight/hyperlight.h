@@ -275,7 +275,10 @@ hl_status hl_snapshot_load(hl_snapshot **out, const char *path, hl_error *err);
 /* Destroyed sandboxes leave their VMs in a cache of the process, scrubbed for
  * the next sandbox of the same guest, sizes and trust domain. An idle VM costs
  * the kernel 300 to 700 KiB and holds its guest, and at most some 7 MiB of what
- * its owners wrote. Any thread. */
+ * its owners wrote. Where VMs come and go and none is idle, one that is empty
+ * and never runs stays behind on KVM: the first VM on a machine is dear, and so
+ * is the end of the last. It takes two descriptors and some 200 KiB of the
+ * kernel. Any thread. */
 typedef struct hl_cache_stats {
     uint64_t idle;      /* VMs in the cache */
     uint64_t bytes;     /* of guest memory that they hold beyond shared pages, about */
@@ -284,7 +287,7 @@ typedef struct hl_cache_stats {
     uint64_t discarded; /* VMs destroyed: trimmed, for want of room, or unfit for reuse */
 } hl_cache_stats;
 void hl_cache_limit(uint32_t vms); /* most idle ones; default 16, at most 4,096, 0: none */
-void hl_cache_trim(uint32_t keep); /* destroys all but the last used ones */
+void hl_cache_trim(uint32_t keep); /* destroys all but the last used ones; 0: the empty one, too */
 /* Makes VMs ahead of need until `vms` are idle that fit the snapshot and the
  * host's (config's) trust domain; within the limit. */
 hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const hl_config *config,

@@ -179,6 +179,8 @@ void hl_cache_trim(uint32_t keep)
 
     leave(guard);
     destroy_all(rest);
+    if (!keep)
+        hv_rest();
 }
 
 void hl_cache_get_stats(hl_cache_stats *out)

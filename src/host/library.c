@@ -41,6 +41,15 @@ const struct hv_ops *hv_find(hl_hypervisor which)
     return *hv;
 }
 
+void hv_rest(void)
+{
+    const struct hv_ops *const *hv;
+
+    for (hv = backends; *hv; hv++)
+        if ((*hv)->rest)
+            (*hv)->rest();
+}
+
 hl_status hl_hypervisor_probe(hl_hypervisor which, hl_error *err)
 {
     const struct hv_ops *hv = hv_find(which);

@@ -27,6 +27,7 @@
  * stop        immediate_exit, then a signal    signal until acknowledged    CancelRun
  * settle      immediate_exit = 0               -                            stale Canceled
  * destroy     close                            close                        WHvDeletePartition
+ * rest        close of an empty VM             -                            -
  *
  * A VM has one virtual processor. One thread at a time uses it; only stop may
  * come from others. The backend owns guest memory: one contiguous range of
@@ -163,10 +164,14 @@ struct hv_ops {
     hl_status (*store)(const uint8_t *out[], struct hv_vm *vm, const uint64_t pages[],
                        uint32_t count, hl_error *err);
     void (*destroy)(struct hv_vm *vm);
+    /* Gives up what is kept from one VM to the next. Any thread. NULL: there is nothing. */
+    void (*rest)(void);
 };
 
 /* The backend for a choice, HL_HYPERVISOR_ANY included; NULL if it is none. */
 const struct hv_ops *hv_find(hl_hypervisor which);
+/* `rest` of all of them. */
+void hv_rest(void);
 
 extern const struct hv_ops hv_process;
 extern const struct hv_ops hv_kvm;

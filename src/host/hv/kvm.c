@@ -14,6 +14,7 @@
 #include "kvm.h"
 #include "kvm_cpuid.h"
 #include "kvm_failure.h"
+#include "kvm_keeper.h"
 #include "kvm_probe.h"
 #include "../../shared/hot.h"
 
@@ -264,33 +265,38 @@ static void kvm_destroy(struct hv_vm *vm)
         close(vm->vm);
     if (vm->device >= 0)
         close(vm->device);
+    if (vm->counted)
+        kvm_keeper_after();
     os_release(vm->memory, vm->memory_size);
     free(vm);
 }
 
-/* With nothing in it yet; whatever fails, *out is for kvm_destroy. */
-static hl_status open_vm(struct hv_vm **out, hl_error *err)
+/* Nothing but the device yet; whatever fails, *out is for kvm_destroy. */
+static hl_status open_device(struct hv_vm **out, hl_error *err)
 {
     struct hv_vm *vm = calloc(1, sizeof *vm);
-    hl_status status;
 
     *out = vm;
     if (!vm)
         return error_set(err, HL_E_MEMORY, "no memory for a VM");
     vm->device = vm->vm = vm->vcpu = -1;
-    status = kvm_open(&vm->device, err);
-    return status ? status : make_vm(vm, err);
+    return kvm_open(&vm->device, err);
 }
 
-static hl_status create(struct hv_vm **out, const struct hv_setup *setup, bool log, hl_error *err)
+static hl_status create_once(struct hv_vm **out, const struct hv_setup *setup, bool log,
+                             hl_error *err)
 {
     struct hv_vm *vm;
-    hl_status status = open_vm(&vm, err);
+    hl_status status = open_device(&vm, err);
 
     if (!status) {
+        kvm_keeper_before(vm->device);
+        vm->counted = true;
         vm->memory_size = setup->memory_size;
-        status = kvm_dirty_prepare(vm, log, err);
+        status = make_vm(vm, err);
     }
+    if (!status)
+        status = kvm_dirty_prepare(vm, log, err);
     if (!status)
         status = map_memory(vm, setup, err);
     if (!status)
@@ -305,6 +311,14 @@ static hl_status create(struct hv_vm **out, const struct hv_setup *setup, bool l
     }
     *out = vm;
     return HL_OK;
+}
+
+/* It must not fail for want of what the keeper has. */
+static hl_status create(struct hv_vm **out, const struct hv_setup *setup, bool log, hl_error *err)
+{
+    const hl_status status = create_once(out, setup, log, err);
+
+    return status && kvm_keeper_end() ? create_once(out, setup, log, err) : status;
 }
 
 static hl_status kvm_create(struct hv_vm **out, const struct hv_setup *setup, hl_error *err)
@@ -422,13 +436,20 @@ static hl_status kvm_probe(hl_error *err)
     struct x86_state state;
     const struct hv_setup setup = {.state = &state};
     struct hv_vm *vm;
-    hl_status status = open_vm(&vm, err);
+    hl_status status = open_device(&vm, err);
 
     x86_state_init(&state, false, x86_vendor_intel());
+    if (!status)
+        status = make_vm(vm, err);
     if (!status)
         status = make_vcpu(vm, &setup, err);
     kvm_destroy(vm);
     return status ? status : error_none(err);
+}
+
+static void kvm_rest(void)
+{
+    kvm_keeper_end();
 }
 
 static uint64_t kvm_stack(const struct hv_vm *vm)
@@ -442,7 +463,7 @@ static uint64_t kvm_stack(const struct hv_vm *vm)
         .claim = kvm_signal_claim, .create = (maker), .memory = kvm_memory, .attach = kvm_attach, \
         .run = kvm_run, .stop = kvm_stop, .settle = kvm_settle, .dirty = kvm_dirty, \
         .forget = kvm_forget, .map = kvm_map, .unmap = kvm_unmap, .stack = kvm_stack, \
-        .scrub = kvm_scrub, .destroy = kvm_destroy, \
+        .scrub = kvm_scrub, .destroy = kvm_destroy, .rest = kvm_rest, \
     }
 
 const struct hv_ops hv_kvm = OPERATIONS(kvm_create);

@@ -22,7 +22,7 @@ struct hv_vm {
     struct kvm_runner runner;
     struct kvm_sregs sregs; /* as it started */
     uint64_t xcr0;
-    bool avx;
+    bool counted; /* the keeper knows of it */
 
     struct kvm_dirty_gfn *ring; /* NULL: the logs */
     uint32_t ring_at;           /* the next entry to read */
