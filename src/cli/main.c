@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command hyperlight: chooses the verb, and says what went wrong. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,10 +129,25 @@ static void help(FILE *out)
     fputs("\nhyperlight VERB --help says more; so does man hyperlight.\n", out);
 }
 
+/* Where the caller has closed standard input, output or error, the next file
+ * would get that number, and what is meant for the stream would go into it: into
+ * the guest's memory, say. These can be neither read nor written, as if closed. */
+static bool fill_streams(void)
+{
+    int fd;
+
+    for (fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     size_t i;
 
+    if (!fill_streams())
+        return CLI_SYSTEM;
     if (argc < 2)
         return help(stderr), CLI_USAGE;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))

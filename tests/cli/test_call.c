@@ -405,6 +405,43 @@ TEST(output_that_cannot_be_written_is_an_error)
     CHECK_INT(WEXITSTATUS(status), 7);
 }
 
+/* The exit status without the streams of these bits; output goes to `out`. */
+static int without_streams(unsigned bits, int out, const char *const args[])
+{
+    const pid_t child = fork();
+    int status, fd;
+
+    if (!child) {
+        dup2(out, 1);
+        for (fd = 0; fd <= 2; fd++)
+            if (bits & 1u << fd)
+                close(fd);
+        execv(args[0], (char *const *)(uintptr_t)args);
+        _exit(127);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* No file that is opened later takes their place: the VM's memory, for one. */
+TEST(call_takes_no_file_for_a_closed_stream)
+{
+    const int null = open("/dev/null", O_WRONLY);
+    const char *const inspect[] = {cli_program(), "inspect", test_guest("simple"), NULL};
+    const char *const input[] = {cli_program(), "call", test_guest("simple"),
+                                 "EchoBytes",   "@-",   NULL};
+    const char *const number[] = {cli_program(), "call", test_guest("simple"),
+                                  "EchoI32",     "5",    NULL};
+
+    CHECK_INT(without_streams(2, null, inspect), 7);
+    CHECK_INT(without_streams(7, null, inspect), 7);
+    cli_need_hypervisor();
+    CHECK_INT(without_streams(1, null, input), 2);
+    CHECK_INT(without_streams(5, null, number), 0);
+    CHECK_INT(without_streams(2, null, number), 7);
+}
+
 TEST(help_and_version)
 {
     CLI_CHECK({0, "hyperlight 0.1.0\n", "", {"--version"}});
