@@ -109,6 +109,7 @@ static int call(struct call *c, const struct subject *subject, char *const words
         value_write(&ret);
     else
         value_print(&ret);
+    result = cli_finish(result);
     if (c->run.time)
         say_times(c);
     return result;

@@ -30,8 +30,10 @@ extern const struct verb verb_call, verb_snapshot, verb_inspect, verb_doctor, ve
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same; the result is CLI_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Says what is wrong, as JSON on standard output too; the exit status it means. */
+/* Says what is wrong, as JSON on standard output too; the exit status it means,
+ * for cli_finish. */
 int cli_error(const hl_error *err, bool json);
-/* Flushes standard output: `result`, or CLI_SYSTEM if it could not be written. */
+/* Flushes standard output: `result`, or CLI_SYSTEM if it could not be written,
+ * which it says the first time; soon after the write, or the reason is another. */
 int cli_finish(int result);
 #endif

@@ -108,14 +108,18 @@ int cli_error(const hl_error *err, bool json)
         json_close(&out, '}');
         putchar('\n');
     }
-    return cli_finish((int)cli_exit_of(err->status));
+    return (int)cli_exit_of(err->status);
 }
 
 int cli_finish(int result)
 {
-    if (!fflush(stdout) && !ferror(stdout))
+    static bool failed; /* and it has been said */
+
+    if (!failed && !fflush(stdout) && !ferror(stdout))
         return result;
-    cli_say("standard output cannot be written: %s", strerror(errno));
+    if (!failed)
+        cli_say("standard output cannot be written: %s", strerror(errno));
+    failed = true;
     return CLI_SYSTEM;
 }
 

@@ -64,7 +64,7 @@ static hl_status print(hl_call *call, const hl_value args[], hl_value *ret)
         text_safe(out, args[0].as.str, args[0].len, true);
     else
         fwrite(args[0].as.str, 1, args[0].len, out);
-    if (fflush(out))
+    if (r->quiet ? fflush(out) : cli_finish(CLI_OK))
         return hl_fail(call, 1, "the output cannot be written");
     *ret = hl_i32((int32_t)args[0].len);
     return HL_OK;

@@ -386,23 +386,53 @@ TEST(call_shows_its_progress)
     CHECK(!kill(child, SIGKILL) && waitpid(child, NULL, 0) == child);
 }
 
-TEST(output_that_cannot_be_written_is_an_error)
+/* With standard output on a device that is full; what it says on standard error. */
+static void when_full(char *said, size_t size, const char *const args[])
 {
-    const char *const args[] = {cli_program(), "inspect", test_guest("hello"), NULL};
-    const pid_t child = fork();
-    int status;
+    const int full = open("/dev/full", O_WRONLY);
+    int err[2], status;
+    size_t used = 0;
+    ssize_t n;
+    pid_t child;
 
+    CHECK(full >= 0 && !pipe(err));
+    child = fork();
     if (!child) {
-        const int full = open("/dev/full", O_WRONLY);
-
         dup2(full, 1);
-        close(2);
+        dup2(err[1], 2);
         execv(args[0], (char *const *)(uintptr_t)args);
         _exit(127);
     }
+    close(full);
+    close(err[1]);
+    while ((n = read(err[0], said + used, size - 1 - used)) > 0)
+        used += (size_t)n;
+    said[used] = '\0';
+    close(err[0]);
     CHECK_INT(waitpid(child, &status, 0), child);
     CHECK(WIFEXITED(status));
     CHECK_INT(WEXITSTATUS(status), 7);
+}
+#define WHEN_FULL(said, ...) \
+    when_full(said, sizeof(said), (const char *const[]){cli_program(), __VA_ARGS__, NULL})
+
+/* Said once, with its reason. */
+TEST(output_that_cannot_be_written_is_an_error)
+{
+    char said[4096], hello[4500];
+
+    snprintf(hello, sizeof hello, "%s", test_guest("hello"));
+    WHEN_FULL(said, "inspect", hello);
+    CHECK_STR(said, "hyperlight: standard output cannot be written: No space left on device\n");
+    WHEN_FULL(said, "call", "--json", "/no/guest", "F");
+    CHECK_STR(said, "hyperlight: /no/guest: No such file or directory\n"
+                    "hyperlight: standard output cannot be written: No space left on device\n");
+    cli_need_hypervisor();
+    WHEN_FULL(said, "call", "--raw", test_guest("simple"), "MakeBytes", "100000", "1");
+    CHECK_STR(said, "hyperlight: standard output cannot be written: No space left on device\n");
+    WHEN_FULL(said, "call", hello, "PrintOutput", "hi");
+    CHECK_STR(said, "hyperlight: standard output cannot be written: No space left on device\n"
+                    "hyperlight: the function failed with code 1: the output cannot be written\n");
 }
 
 /* The exit status without the streams of these bits; output goes to `out`. */
