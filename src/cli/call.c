@@ -31,6 +31,7 @@ static void progress(struct progress *p, uint64_t done, uint64_t all)
     p->next_us = now + 200e3;
     p->shown = true;
     fprintf(stderr, "\r%llu of %llu calls ", (unsigned long long)done, (unsigned long long)all);
+    fflush(stderr);
 }
 
 static void add_time(struct call *c, double us)
@@ -54,8 +55,10 @@ static hl_status repeat(hl_value *ret, struct call *c, hl_error *err)
         add_time(c, running_now_us() - start);
         progress(&shown, c->done, c->repeat);
     }
-    if (shown.shown)
+    if (shown.shown) {
         fputs("\r\033[K", stderr);
+        fflush(stderr);
+    }
     return status;
 }
 

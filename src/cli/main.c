@@ -152,6 +152,7 @@ int main(int argc, char **argv)
 
     if (!fill_streams())
         return CLI_SYSTEM;
+    setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* lines, not characters, beside those of others */
     if (argc < 2)
         return help(stderr), CLI_USAGE;
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))

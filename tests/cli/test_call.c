@@ -472,6 +472,33 @@ TEST(call_takes_no_file_for_a_closed_stream)
     CHECK_INT(without_streams(2, null, number), 7);
 }
 
+/* Each of a pipe's packets is what one write wrote. */
+TEST(call_writes_lines_of_a_guest_at_once)
+{
+    static const char wanted[] = "guest: error: simple.c:7: a\\x1b text\n";
+    const char *const args[] = {cli_program(), "call", "--log",      "error", test_guest("simple"),
+                                "Log",         "1",    "a\x1b text", NULL};
+    char said[300];
+    int err[2];
+    ssize_t n;
+    pid_t child;
+
+    cli_need_hypervisor();
+    CHECK(!pipe2(err, O_DIRECT));
+    child = fork();
+    if (!child) {
+        dup2(err[1], 2);
+        execv(args[0], (char *const *)(uintptr_t)args);
+        _exit(127);
+    }
+    close(err[1]);
+    n = read(err[0], said, sizeof said - 1);
+    CHECK(n > 0);
+    said[n] = '\0';
+    CHECK_STR(said, wanted);
+    CHECK(waitpid(child, NULL, 0) == child);
+}
+
 TEST(help_and_version)
 {
     CLI_CHECK({0, "hyperlight 0.1.0\n", "", {"--version"}});
