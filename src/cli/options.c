@@ -113,8 +113,10 @@ static int parse_one(const struct verb *verb, const struct option *option, int a
         return cli_usage("%s: no option %s; hyperlight %s --help lists them", verb->name, argv[at],
                          verb->name),
                -1;
-    if (text && !option->argument)
-        return cli_usage("%s: %s takes no value", verb->name, option->name), -1;
+    if (text && (!option->argument || option->kind == OPTION_LAST))
+        return cli_usage("%s: %s takes no value%s", verb->name, option->name,
+                         option->argument ? " behind =" : ""),
+               -1;
     if (option->argument && option->kind != OPTION_LAST && !text) {
         if (++at == argc)
             return cli_usage("%s: %s needs a value: %s", verb->name, option->name,

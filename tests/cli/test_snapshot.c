@@ -55,6 +55,10 @@ TEST(snapshot_says_what_is_wrong)
     CLI_CHECK({2, "", "wanted: hyperlight snapshot", {"snapshot"}},
               {2, "", "snapshot: -o FILE says where to", {"snapshot", "SIMPLE"}},
               {2, "", "snapshot: -o needs a value: FILE", {"snapshot", "SIMPLE", "-o"}},
+              {2,
+               "",
+               "snapshot: --after takes no value behind =",
+               {"snapshot", "SIMPLE", "-o", file, "--after=Count", "Count"}},
               {2, "", "b is one word too many", {"snapshot", "SIMPLE", "b", "-o", file}},
               {3, "", "/no/guest: No such file", {"snapshot", "/no/guest", "-o", file}});
     cli_need_hypervisor();
