@@ -107,7 +107,7 @@ static const char *parse_float(hl_value *out, const char *text, bool wide)
     errno = 0;
     x = wide ? strtod(text, &end) : 0;
     narrow = wide ? 0 : strtof(text, &end);
-    if (!*text || strchr(" \t\n", *text) || *end)
+    if (!*text || strchr(" \t\n\v\f\r", *text) || *end)
         return "wanted a number, such as 1.5, -2e9, 0x1p-3, inf or nan";
     if (errno == ERANGE && isinf(wide ? x : (double)narrow))
         return wide ? "too large for f64" : "too large for f32";

@@ -67,6 +67,7 @@ TEST(call_names_the_argument_that_is_wrong)
         {2, "", "f64, is 1e309, too large for f64", {"call", "SIMPLE", "EchoF64", "1e309"}},
         {2, "", "f64, is one, wanted a number", {"call", "SIMPLE", "EchoF64", "one"}},
         {2, "", "f64, is , wanted a number", {"call", "SIMPLE", "EchoF64", ""}},
+        {2, "", "f32, is \\x0d5, wanted a number", {"call", "SIMPLE", "EchoF32", "\r5"}},
         {2,
          "",
          "bytes, is abc, wanted hex:DIGITS, text:TEXT or @FILE",
