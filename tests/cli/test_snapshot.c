@@ -79,6 +79,7 @@ TEST(snapshot_says_what_is_wrong)
                "",
                "deadline",
                {"snapshot", "SIMPLE", "--deadline", "9ms", "-o", file, "--after", "Spin"}},
+              {7, "", "/dev/null: not a regular file", {"snapshot", "SIMPLE", "-o", "/dev/null"}},
               {7, "", "/no/such/folder/file", {"snapshot", "SIMPLE", "-o", "/no/such/folder/file"}},
               {1,
                "",

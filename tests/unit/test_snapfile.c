@@ -344,6 +344,22 @@ TEST(snapfile_without_a_folder)
     CHECK_INT(rmdir(folder), 0);
 }
 
+/* It would be gone, for everybody. */
+TEST(snapfile_takes_the_place_of_no_device)
+{
+    char path[400];
+    struct stat st;
+
+    strcpy(path, snapfile_path("pipe"));
+    CHECK_INT(mkfifo(path, 0600), 0);
+    check_unsaved(path, "not a regular file");
+    CHECK(!stat(path, &st) && S_ISFIFO(st.st_mode));
+    CHECK_INT(symlink(path, snapfile_path("link")), 0);
+    check_unsaved(snapfile_path("link"), "not a regular file");
+    CHECK_INT(snapfile_entries(), 2);
+    CHECK(!unlink(path) && !unlink(snapfile_path("link")));
+}
+
 TEST(snapfile_in_a_folder_that_cannot_be_written)
 {
     CHECK_INT(chmod(snapfile_folder(), 0555), 0);

@@ -104,7 +104,7 @@ hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t mos
 
 /* A file that gets its name when it is complete. Until then it lies beside it
  * as .hyperlight- and 16 digits, readable by its owner alone; a process that is
- * killed leaves that. */
+ * killed leaves that. Devices and pipes are not replaced. */
 typedef struct os_new_file {
     intptr_t handle, folder; /* -1: none */
     char name[32];

@@ -120,6 +120,14 @@ static hl_status open_folder(int *fd, const char *path, hl_error *err)
     return *fd < 0 ? file_error(err, path) : HL_OK;
 }
 
+/* What a file must not take the place of: /dev/null, a pipe at /dev/stdout. */
+static bool is_device(const char *path)
+{
+    struct stat st;
+
+    return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 hl_status os_new_file_create(os_new_file *out, const char *path, hl_error *err)
 {
     hl_status status;
@@ -129,6 +137,8 @@ hl_status os_new_file_create(os_new_file *out, const char *path, hl_error *err)
     *out = OS_NEW_FILE_NONE;
     if (!*name_of(path))
         return error_set(err, HL_E_SYSTEM, "%s: names no file", path);
+    if (is_device(path))
+        return error_set(err, HL_E_SYSTEM, "%s: not a regular file", path);
     status = os_random(&unique, sizeof unique, err);
     if (!status)
         status = open_folder(&folder, path, err);
