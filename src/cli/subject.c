@@ -2,10 +2,12 @@
 /* Opens guests and snapshots and makes sandboxes of them. */
 #include "subject.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "file.h"
 #include "text.h"
@@ -14,15 +16,16 @@
 /* A snapshot file begins so (docs/snapshot-format.md). */
 #define SNAPSHOT_MAGIC "HLsnap\r\n"
 
+/* Opened as the library does: it waits for nobody to write into a pipe. */
 static bool is_snapshot(const char *path)
 {
     char head[sizeof SNAPSHOT_MAGIC - 1];
-    FILE *file = fopen(path, "rb");
-    bool yes = file && fread(head, sizeof head, 1, file) == 1 &&
-               !memcmp(head, SNAPSHOT_MAGIC, sizeof head);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const bool yes = fd >= 0 && pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head &&
+                     !memcmp(head, SNAPSHOT_MAGIC, sizeof head);
 
-    if (file)
-        fclose(file);
+    if (fd >= 0)
+        close(fd);
     return yes;
 }
 

@@ -2,6 +2,7 @@
 /* hyperlight inspect: images and snapshots, hostile ones too. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "cli.h"
 
@@ -81,6 +82,13 @@ TEST(inspect_refuses_by_name)
                "hyperlight: a\\x1bb: No such file",
                {"inspect", "a\x1b"
                            "b"}});
+}
+
+/* Nobody writes into it, and nobody is waited for. */
+TEST(inspect_refuses_a_pipe)
+{
+    CHECK_INT(mkfifo(cli_file("pipe"), 0600), 0);
+    CLI_CHECK({3, "", "pipe: not a regular file", {"inspect", cli_file("pipe")}});
 }
 
 /* ---- Images that were tampered with ------------------------------------------------ */
