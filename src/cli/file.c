@@ -37,12 +37,16 @@ static int read_all(char **out, size_t *size, FILE *file, size_t most)
 
 bool file_read(char **out, size_t *size, const char *path, size_t most)
 {
+    static bool taken; /* standard input: there is nothing left of it */
     const bool standard = !strcmp(path, "-");
     FILE *file = standard ? stdin : fopen(path, "rb");
     int error = file ? 0 : errno;
 
     *out = NULL;
     *size = 0;
+    if (standard && taken)
+        return cli_say("-: standard input can be read once"), false;
+    taken = taken || standard;
     if (!error)
         error = read_all(out, size, file, most);
     if (file && !standard)

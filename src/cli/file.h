@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Reads a file, "-" for standard input, of at most `most` bytes into malloc'd
- * memory with a NUL behind it. False after it has said what is wrong. */
+/* Reads a file of at most `most` bytes, or standard input ("-", and once alone),
+ * into malloc'd memory with a NUL behind it. False after it has said what is wrong. */
 bool file_read(char **out, size_t *size, const char *path, size_t most);
 #endif

@@ -111,6 +111,22 @@ TEST(call_reads_arguments_and_init_data_from_files)
               {0, "7\n", "", {"call", "--raw", "SIMPLE", "EchoI32", "7"}});
 }
 
+/* The second would be empty. */
+TEST(call_reads_standard_input_once)
+{
+    cli_need_hypervisor();
+    CHECK(freopen("/dev/null", "r", stdin));
+    CLI_CHECK({0, "\n", "", {"call", "SIMPLE", "EchoStr", "@-"}},
+              {2,
+               "",
+               "hyperlight: -: standard input can be read once\n",
+               {"call", "--init-data", "-", "SIMPLE", "EchoStr", "@-"}},
+              {2,
+               "",
+               "hyperlight: -: standard input can be read once\n",
+               {"call", "SIMPLE", "Mixed", "1", "2.5", "@-", "@-", "4", "5"}});
+}
+
 TEST(call_reaches_the_fallback_with_typed_arguments)
 {
     cli_need_hypervisor();
