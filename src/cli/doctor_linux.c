@@ -89,8 +89,8 @@ static void cure_device(struct doctor *d, const struct stat *st, const char *use
 
 static void say_groups(struct doctor *d, const char *user)
 {
-    gid_t groups[256];
-    const int count = getgroups(256, groups);
+    static gid_t groups[65536]; /* as many as Linux has (NGROUPS_MAX) */
+    const int count = getgroups(sizeof groups / sizeof *groups, groups);
     char text[512] = "", name[64];
     size_t at = 0;
     int i;
@@ -154,6 +154,20 @@ struct processor {
     bool vmx, svm, guest;
 };
 
+/* Is it one of the words, which stand between spaces? */
+static bool has_flag(const char *words, const char *flag)
+{
+    const size_t len = strlen(flag);
+    size_t n;
+
+    for (words += strspn(words, " "); *words; words += n + strspn(words + n, " ")) {
+        n = strcspn(words, " ");
+        if (n == len && !strncmp(words, flag, len))
+            return true;
+    }
+    return false;
+}
+
 static void read_processor(struct processor *out)
 {
     char *line = NULL, *value;
@@ -165,13 +179,13 @@ static void read_processor(struct processor *out)
         value = strchr(line, ':');
         if (!value || *line == '\n')
             continue;
-        value[strcspn(value, "\n")] = ' '; /* so that each flag stands between spaces */
+        value[strcspn(value, "\n")] = '\0';
         if (!strncmp(line, "model name", 10)) {
-            snprintf(out->model, sizeof out->model, "%.*s", (int)strlen(value + 2) - 1, value + 2);
+            snprintf(out->model, sizeof out->model, "%s", value + 1 + (value[1] == ' '));
         } else if (!strncmp(line, "flags", 5)) {
-            out->vmx = strstr(value, " vmx ");
-            out->svm = strstr(value, " svm ");
-            out->guest = strstr(value, " hypervisor ");
+            out->vmx = has_flag(value + 1, "vmx");
+            out->svm = has_flag(value + 1, "svm");
+            out->guest = has_flag(value + 1, "hypervisor");
             break;
         }
     }

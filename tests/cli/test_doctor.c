@@ -98,6 +98,11 @@ TEST(doctor_without_a_device_tells_the_cure_by_the_processor)
     SAYS("Inner; neither VT-x nor AMD-V; itself", "switch nested virtualization on");
     pretend("/proc/cpuinfo", "model name\t: Plain\nflags\t\t: fpu\n\n");
     SAYS("switch VT-x or AMD-V (SVM) on in the firmware setup\n");
+    /* The last line without its end. */
+    pretend("/proc/cpuinfo", "model name\t: Long, and by no means svm \nflags\t\t: fpu nosvm");
+    SAYS("Long, and by no means svm ; neither VT-x nor AMD-V\n");
+    pretend("/proc/cpuinfo", "model name\t:\nflags\t\t: fpu vmx");
+    SAYS("processor    ; VT-x\n");
 }
 
 TEST(doctor_knows_wsl2)
@@ -127,6 +132,18 @@ TEST(doctor_gives_the_device_a_group_first)
     cli_without_devices();
     CHECK(!mknod("/dev/kvm", S_IFCHR | 0600, 0) && !setgroups(0, NULL) && !setuid(65534));
     SAYS("/dev/kvm belongs to root:root, mode 600\n", "sudo groupadd -f -r kvm; ");
+}
+
+TEST(doctor_counts_many_groups)
+{
+    gid_t groups[300];
+    size_t i;
+
+    cli_without_devices();
+    for (i = 0; i < 300; i++)
+        groups[i] = 70000 + (gid_t)i;
+    CHECK(!mknod("/dev/kvm", S_IFCHR | 0660, 0) && !setgroups(300, groups) && !setuid(65534));
+    SAYS("you          nobody, in the groups: 70000, 70001, ");
 }
 
 TEST(doctor_reports_what_slows_vms_down)
