@@ -45,8 +45,9 @@ static int write_file(const char *folder, const char *name, const char *start, c
                       const char *prefix)
 {
     const char *hole = strstr(start, PREFIX);
-    char path[4096];
+    char path[8192];
     FILE *file;
+    bool failed;
 
     snprintf(path, sizeof path, "%s/%s", folder, name);
     file = fopen(path, "wx");
@@ -58,7 +59,8 @@ static int write_file(const char *folder, const char *name, const char *start, c
         start = hole + strlen(PREFIX);
     }
     fwrite(start, 1, (size_t)(end - start), file);
-    if (ferror(file) | fclose(file))
+    failed = ferror(file);
+    if (fclose(file) || failed)
         return cannot(folder, name);
     return CLI_OK;
 }
