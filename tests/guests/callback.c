@@ -5,9 +5,9 @@
 
 HL_IMPORT(void, HostVoid, ())
 HL_IMPORT(bool, HostBool, (bool, x))
-HL_IMPORT(i32, HostI32, (i32, x))
-HL_IMPORT(u32, HostU32, (u32, x))
-HL_IMPORT(i64, HostI64, (i64, x))
+HL_IMPORT(i32, HostI32, (i32, ret))
+HL_IMPORT(u32, HostU32, (u32, args))
+HL_IMPORT(i64, HostI64, (i64, call))
 HL_IMPORT(u64, HostU64, (u64, x))
 HL_IMPORT(f32, HostF32, (f32, x))
 HL_IMPORT(f64, HostF64, (f64, x))

@@ -3,14 +3,15 @@
 #include "vm.h"
 
 HL_IMPORT(void, Nothing, ())
+/* Parameters may have any name: the macro has others. */
 HL_IMPORT(bool, EchoBool, (bool, x))
 HL_IMPORT(i32, EchoI32, (i32, x))
-HL_IMPORT(u32, EchoU32, (u32, x))
-HL_IMPORT(i64, EchoI64, (i64, x))
-HL_IMPORT(u64, EchoU64, (u64, x))
-HL_IMPORT(f32, EchoF32, (f32, x))
-HL_IMPORT(f64, EchoF64, (f64, x))
-HL_IMPORT(str, EchoStr, (str, x))
+HL_IMPORT(u32, EchoU32, (u32, ret))
+HL_IMPORT(i64, EchoI64, (i64, box))
+HL_IMPORT(u64, EchoU64, (u64, err))
+HL_IMPORT(f32, EchoF32, (f32, args))
+HL_IMPORT(f64, EchoF64, (f64, value))
+HL_IMPORT(str, EchoStr, (str, status))
 HL_IMPORT(bytes, EchoBytes, (bytes, x))
 HL_IMPORT(void, Fail, (i32, code, str, text))
 HL_IMPORT(i64, Count, ()) /* the guest returns i32 */
