@@ -2,10 +2,23 @@
 /* Runs the body of a test in a process of its own. */
 #include <errno.h>
 #include <hyperlight/testing.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* SIGALRM ends the process, whatever its parent did with that signal. */
+static void set_alarm(unsigned seconds)
+{
+    sigset_t set;
+
+    signal(SIGALRM, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    alarm(seconds);
+}
 
 int hl_test_child(void (*body)(void *user), void *user, unsigned seconds)
 {
@@ -17,7 +30,7 @@ int hl_test_child(void (*body)(void *user), void *user, unsigned seconds)
     if (child < 0)
         return HL_TEST_NO_CHILD;
     if (!child) {
-        alarm(seconds);
+        set_alarm(seconds);
         body(user);
         exit(0); /* not _exit: leak checkers look then */
     }

@@ -4,14 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Puts FOLDER UP NAME together; true if such a file can be read. */
+/* Puts FOLDER UP NAME together; true if it is a file that can be read. */
 static bool is_at(char *path, size_t size, const char *folder, const char *up, const char *name)
 {
     const int len = snprintf(path, size, "%s%s%s", folder, up, name);
+    struct stat st;
 
-    return len > 0 && (size_t)len < size && !access(path, R_OK);
+    return len > 0 && (size_t)len < size && !stat(path, &st) && S_ISREG(st.st_mode) &&
+           !access(path, R_OK);
 }
 
 bool hl_test_guest(char *path, size_t size, const char *name)

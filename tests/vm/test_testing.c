@@ -21,6 +21,7 @@ TEST(testing_finds_guests)
     CHECK_STR(path, file);
     CHECK(!hl_test_guest(path, strlen(file), "no-such-guest") && !*path);
     CHECK(!unlink(file) && !rmdir(folder));
+    CHECK(!hl_test_guest(path, sizeof path, "") && !*path); /* the folder */
     /* Those of this build, two folders above this program. */
     CHECK(hl_test_guest(path, sizeof path, "simple"));
     CHECK_HAS(path, "guests/simple");
@@ -88,4 +89,22 @@ TEST(testing_runs_children)
     CHECK_INT(hl_test_child(crash, NULL, 60), 128 + SIGKILL);
     CHECK_INT(hl_test_child(spin, &status, 1), 128 + SIGALRM);
     CHECK_INT(status, 42);
+}
+
+static void ring(void *user)
+{
+    (void)user;
+    raise(SIGALRM);
+}
+
+/* A parent that wants nothing of SIGALRM has children that end by it. */
+TEST(testing_ends_children_of_deaf_parents)
+{
+    sigset_t set;
+
+    signal(SIGALRM, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    CHECK_INT(sigprocmask(SIG_BLOCK, &set, NULL), 0);
+    CHECK_INT(hl_test_child(ring, NULL, 60), 128 + SIGALRM);
 }
