@@ -69,6 +69,7 @@ hl_status hl_print(const char *text); /* calls HostPrint */
 /* ---- Logging, aborting --------------------------------------------------- */
 
 bool hl_log_enabled(uint32_t level); /* 1 error .. 5 trace */
+/* Nothing, if the level is off. text is cut at 64 KiB, file at 255 bytes. */
 void hl_log_write(uint32_t level, const char *text, const char *file, uint32_t line);
 
 /* Ends the call as E_ABORT and poisons the sandbox. text may be NULL; it is

@@ -29,8 +29,9 @@ extern "C" {
  * The library never exits, aborts or prints, but for the default HostPrint.
  * Process-wide it keeps only the deadline watcher thread (started by the first
  * deadline), one claimed signal (see hl_config.interrupt_signal), idle VMs (see
- * hl_cache_limit), pages of snapshots, some random bytes not given out yet, and
- * what the hypervisor said the processor can do.
+ * hl_cache_limit), pages of snapshots, some random bytes not given out yet, what
+ * the hypervisor said the processor can do, and for sandboxes in processes their
+ * tracers and a thread that watches these.
  * A process forked off while sandboxes exist cannot use them: its calls of them
  * end in E_STATE, a destroy does nothing. Its guests, host tables and snapshots
  * are copies of its own. */
@@ -83,7 +84,7 @@ typedef struct hl_host_function {
 /* The functions a guest may call: at most 4,096 names, each once. An entry
  * HostPrint with signature i32(str) replaces the default one, which writes to
  * standard output (control bytes escaped if that is a terminal) and returns
- * the number of bytes. Errors: E_INVALID naming the entry. */
+ * the number of bytes. Errors: E_INVALID naming the entry, E_MEMORY. */
 hl_status hl_host_create(hl_host **out, const hl_host_function fns[], size_t count, hl_error *err);
 void hl_host_retain(const hl_host *host);
 void hl_host_release(const hl_host *host);
@@ -100,7 +101,7 @@ typedef enum hl_level {
 } hl_level;
 
 /* One line written by the guest. text and file are the guest's: untrusted
- * bytes, not NUL-terminated inside, to be escaped before a terminal sees them.
+ * bytes up to the first NUL, to be escaped before a terminal sees them.
  * An outermost call may write 1,000 lines and 1 MiB; the rest is counted. */
 typedef struct hl_log_record {
     hl_level level;
@@ -140,7 +141,7 @@ typedef struct hl_config {
     uint32_t allow_process;   /* 1: with HL_HYPERVISOR_ANY, HL_HYPERVISOR_PROCESS where no
                                        hypervisor is usable */
     uint64_t map_size;        /* bytes of guest addresses for hl_sandbox_map; default 1 GiB,
-                                       2 MiB to 64 GiB */
+                                       2 MiB to 64 GiB, rounded up to whole 2 MiB */
 } hl_config;
 
 /* READY: call it. RUNNING: a call is in progress. POISONED: the guest faulted,
@@ -167,8 +168,9 @@ hl_hypervisor hl_sandbox_hypervisor(const hl_sandbox *box); /* what runs it */
 void *hl_sandbox_user(const hl_sandbox *box);
 
 /* From the next call on, in microseconds, 0 for none; the calling thread's
- * sandbox only. Errors: E_INVALID, or E_SYSTEM if the watcher thread cannot be
- * started; the deadline stays what it was. */
+ * sandbox only. Errors: E_INVALID, E_STATE (in a forked child), or E_SYSTEM,
+ * E_MEMORY if the watcher thread cannot be started; the deadline stays what it
+ * was. */
 hl_status hl_sandbox_set_deadline(hl_sandbox *box, uint64_t us, hl_error *err);
 
 /* Calls a guest function. Arguments are checked against its signature before
@@ -182,7 +184,9 @@ hl_status hl_sandbox_call(hl_value *ret, hl_sandbox *box, const char *name, cons
                           uint32_t count, hl_error *err);
 
 /* Looks a name up once, for calls that cost no look-up. *out is borrowed until
- * its sandbox is destroyed. E_UNKNOWN if the guest does not export the name. */
+ * its sandbox is destroyed. E_UNKNOWN if the guest does not export the name,
+ * E_STATE in its init, E_MEMORY. A call by it ends as E_UNKNOWN, too, if a
+ * restore has taken away what init had added. */
 hl_status hl_sandbox_find(hl_function **out, hl_sandbox *box, const char *name, hl_error *err);
 hl_status hl_function_call(hl_value *ret, hl_function *fn, const hl_value args[], uint32_t count,
                            hl_error *err);
@@ -230,7 +234,7 @@ hl_status hl_sandbox_unmap(hl_sandbox *box, uint64_t address, hl_error *err);
 /* Freezes a READY sandbox: its memory and its tables of functions. Costs what
  * changed since the sandbox was created or last restored or taken, not the
  * size of its memory. The sandbox goes on. Not in it: user pointer, deadline,
- * log, trust domain. Shared and counted. E_STATE, E_MEMORY. */
+ * log, trust domain. Shared and counted. E_STATE, E_MEMORY, E_SYSTEM. */
 hl_status hl_snapshot_take(hl_snapshot **out, hl_sandbox *box, hl_error *err);
 void hl_snapshot_retain(const hl_snapshot *snapshot);
 void hl_snapshot_release(const hl_snapshot *snapshot);
@@ -245,7 +249,10 @@ hl_status hl_sandbox_restore(hl_sandbox *box, const hl_snapshot *snapshot, hl_er
 
 /* Makes a sandbox that goes on from a snapshot: a clone. Init does not run
  * again. host must offer what the guest imports (E_MISMATCH). In config leave
- * sizes, call_depth, avx and init_data zero: the snapshot has them. Any thread. */
+ * sizes, call_depth, avx and init_data zero: the snapshot has them. It goes on
+ * on the hypervisor that it was taken on (E_INVALID if config names another);
+ * one that was loaded and is of a process needs HL_HYPERVISOR_PROCESS or
+ * allow_process (E_MISMATCH). Other errors as of hl_sandbox_create. Any thread. */
 hl_status hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot, const hl_host *host,
                                  const hl_config *config, hl_error *err);
 
@@ -289,7 +296,8 @@ typedef struct hl_cache_stats {
 void hl_cache_limit(uint32_t vms); /* most idle ones; default 16, at most 4,096, 0: none */
 void hl_cache_trim(uint32_t keep); /* destroys all but the last used ones; 0: the empty one, too */
 /* Makes VMs ahead of need until `vms` are idle that fit the snapshot and the
- * host's (config's) trust domain; within the limit. */
+ * host's (config's) trust domain; within the limit. Errors as of
+ * hl_sandbox_create_from, and E_INVALID with no_reuse. */
 hl_status hl_cache_fill(const hl_snapshot *snapshot, const hl_host *host, const hl_config *config,
                         uint32_t vms, hl_error *err);
 void hl_cache_get_stats(hl_cache_stats *out);
@@ -311,7 +319,8 @@ void hl_interrupt_release(const hl_interrupt *stop);
 /* ---- Looking inside, for tools ------------------------------------------ */
 
 /* Nothing runs for these. Each returns false past the last index. Texts live as
- * long as the guest, sandbox or snapshot given. */
+ * long as the guest or snapshot given, those of a sandbox until its next restore
+ * or its end. */
 typedef struct hl_symbol {
     const char *name, *signature;
 } hl_symbol;
