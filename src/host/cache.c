@@ -139,14 +139,15 @@ static bool cache_keeps(void)
 
 void cache_put(struct vm *vm)
 {
+    const bool keeps = cache_keeps(); /* decided once: one that is kept is trimmed */
     struct vm *rest = vm;
     struct guard *guard;
 
-    if (cache_keeps())
+    if (keeps)
         vm_trim(vm);
     guard = enter();
     vm->next = NULL;
-    if (guard && (vm->lost || !limit())) {
+    if (guard && (vm->lost || !keeps)) {
         cache.discarded++;
     } else if (guard) {
         vm->next = cache.first;
