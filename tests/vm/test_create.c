@@ -350,3 +350,45 @@ TEST(create_has_the_memory_that_its_guest_foretold)
     hl_sandbox_destroy(box);
     hl_guest_release(guest);
 }
+
+/* ---- How the host maps it ------------------------------------------------------------- */
+
+/* Before Linux 6.7 a sealed memfd cannot be mapped shared, not even to be read. */
+TEST(create_maps_nothing_sealed_as_shared)
+{
+    hl_sandbox *box = vm_box("simple", NULL, NULL);
+    FILE *file = fopen("/proc/self/maps", "r");
+    char line[512];
+
+    CHECK(file);
+    while (fgets(line, sizeof line, file))
+        if (strstr(line, " r--s ") && strstr(line, "memfd:"))
+            FAIL("%s", line);
+    fclose(file);
+    hl_sandbox_destroy(box);
+}
+
+/* A page that is touched must be all that it costs: memory that is in no dump is
+ * guest memory, and where large pages would come by themselves, not there. */
+TEST(create_has_no_large_pages_by_themselves)
+{
+    hl_sandbox *box = vm_box("memory", NULL, NULL);
+    FILE *file = fopen("/proc/self/smaps", "r");
+    char line[512];
+    int found = 0;
+
+    if (access("/sys/kernel/mm/transparent_hugepage", F_OK))
+        test_skip("no large pages in this kernel");
+    CHECK(file);
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, "VmFlags:", 8) || !strstr(line, " dc") || !strstr(line, " dd"))
+            continue;
+        if (!strstr(line, " nh"))
+            FAIL("%s", line);
+        found++;
+    }
+    fclose(file);
+    if (vm_hypervisor() != HL_HYPERVISOR_PROCESS) /* the child has it */
+        CHECK(found >= 2);
+    hl_sandbox_destroy(box);
+}

@@ -84,7 +84,8 @@ void os_share_close(os_share *share)
 
 hl_status os_share_map(const uint8_t **out, const os_share *share, hl_error *err)
 {
-    void *at = mmap(NULL, share->size, PROT_READ, MAP_SHARED, (int)share->handle, 0);
+    /* Not MAP_SHARED: before Linux 6.7 that is refused once the memfd is sealed. */
+    void *at = mmap(NULL, share->size, PROT_READ, MAP_PRIVATE, (int)share->handle, 0);
 
     if (at == MAP_FAILED)
         return error_errno(err, errno, "mmap of a memfd");
@@ -199,6 +200,7 @@ void os_conceal(uint8_t *at, uint64_t size)
 void os_harden(uint8_t *at, uint64_t size)
 {
     madvise(at, size, MADV_DONTFORK);
+    madvise(at, size, MADV_NOHUGEPAGE); /* EINVAL without them */
     os_conceal(at, size);
 }
 
