@@ -6,6 +6,7 @@
 
 #include "crc32c.h"
 #include "error.h"
+#include "page_copy.h"
 #include "snapfile.h"
 
 /* ---- Where the pages go ---------------------------------------------------------- */
@@ -44,6 +45,11 @@ static uint64_t place_mapped(struct base_run *extents, const struct snapfile *f,
     return size;
 }
 
+static hl_status no_memory_for_mappings(const struct snapfile *f, hl_error *err)
+{
+    return error_set(err, HL_E_MEMORY, "no memory for %u mapped files", f->head.mapped_count);
+}
+
 static hl_status make_mappings(struct mappings **out, const struct snapfile *f,
                                const os_share *share, uint64_t at, hl_error *err)
 {
@@ -57,15 +63,16 @@ static hl_status make_mappings(struct mappings **out, const struct snapfile *f,
     if (!f->head.mapped_count)
         return HL_OK;
     *out = mappings_new();
+    if (!*out)
+        return no_memory_for_mappings(f, err);
     for (i = first; i < f->places.region_count; i++) {
         region = &f->regions[i];
         status = os_share_file(&file, share, err);
         if (status)
             return status;
-        mapping = *out ? mapping_of_file(&file, "a file in a snapshot") : NULL;
+        mapping = mapping_of_file(&file, "a file in a snapshot");
         if (!mapping)
-            return error_set(err, HL_E_MEMORY, "no memory for %u mapped files",
-                             f->head.mapped_count);
+            return no_memory_for_mappings(f, err);
         mapping->address = region->address;
         mapping->size = region->size;
         mapping->writable = region->access & HL_WRITE;
@@ -112,6 +119,20 @@ static hl_status place(struct target *target, const uint8_t *bytes, size_t size,
     return status;
 }
 
+/* Files that take little of a disk must not take much memory. */
+static hl_status refuse_zeros(const uint8_t *pages, size_t size, uint64_t at, hl_error *err)
+{
+    size_t i;
+
+    for (i = 0; i < size; i += HL_PAGE)
+        if (page_is_zero(pages + i))
+            return error_set(err, HL_E_IMAGE,
+                             "the page at byte %" PRIu64 " is all zeros, wanted only pages that "
+                             "are not",
+                             at + i);
+    return HL_OK;
+}
+
 static hl_status move_chunk(struct target *target, const struct snapfile *f, uint64_t number,
                             uint8_t *buffer, hl_error *err)
 {
@@ -129,7 +150,8 @@ static hl_status move_chunk(struct target *target, const struct snapfile *f, uin
                          "chunk %" PRIu64 " (bytes %" PRIu64 " to %" PRIu64
                          "): checksum is 0x%08x, the table has 0x%08x",
                          number, at, at + size - 1, sum, f->checksums[number]);
-    return place(target, buffer, size, err);
+    status = refuse_zeros(buffer, size, at, err);
+    return status ? status : place(target, buffer, size, err);
 }
 
 static hl_status move_all(const struct base *base, uint32_t first, const struct snapfile *f,

@@ -145,6 +145,25 @@ TEST(snapfile_names_the_chunk)
     CHECK_INT(fd, 0);
 }
 
+/* Little on a disk would be much in memory. */
+TEST(snapfile_with_pages_of_zeros)
+{
+    hl_snapshot *snapshot;
+    uint8_t *page;
+    hl_error err;
+
+    start();
+    page = bytes + places().data;
+    memset(page, 0, HL_PAGE);
+    page[HL_PAGE - 1] = 1;
+    snapfile_mend(bytes, size);
+    CHECK_INT(snapfile_load(&snapshot, bytes, size, &err), HL_OK);
+    hl_snapshot_release(snapshot);
+    page = bytes + places().data;
+    page[HL_PAGE - 1] = 0;
+    refused(HL_E_IMAGE, "the page at byte 4096 is all zeros, wanted only pages that are not");
+}
+
 /* ---- The header -------------------------------------------------------------------------- */
 
 struct lie {
