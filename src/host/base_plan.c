@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chooses the views that VMs have of a base. */
+#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../shared/abi.h"
@@ -9,6 +11,50 @@
  * looks at them. */
 #define HOLE_MAX (32ull * HL_PAGE) /* bytes of zeros that do not part two views */
 #define PART_ALWAYS UINT64_MAX
+
+/* Views may come to take so much more memory than they hold. */
+enum { SPREAD_MAX = 4 };
+#define SPREAD_FREE (8ull << 20)
+
+uint64_t base_pages(const struct base *base)
+{
+    uint64_t pages = 0;
+    uint32_t i;
+
+    for (i = 0; i < base->extent_count; i++)
+        pages += base->extents[i].size / HL_PAGE;
+    return pages;
+}
+
+bool base_is_sparse(const struct base *base)
+{
+    uint64_t spread = 0;
+    uint32_t i;
+
+    for (i = 0; i < base->run_count; i++)
+        spread += base->runs[i].size;
+    return spread > SPREAD_FREE + SPREAD_MAX * base_pages(base) * HL_PAGE;
+}
+
+bool base_extents_add(struct base_extents *extents, uint64_t gpa, uint64_t size)
+{
+    struct base_run *last = extents->count ? &extents->list[extents->count - 1] : NULL, *list;
+
+    if (last && last->gpa + last->size == gpa) {
+        last->size += size;
+        return true;
+    }
+    if (extents->count == extents->room) {
+        extents->room = extents->room ? 2 * extents->room : 64;
+        list = realloc(extents->list, extents->room * sizeof *list);
+        if (!list)
+            return false;
+        extents->list = list;
+    }
+    assert(extents->list);
+    extents->list[extents->count++] = (struct base_run){gpa, size, 0};
+    return true;
+}
 
 /* Zeros before an extent; those around `apart` always part. */
 static uint64_t gap_before(const struct base_run *extent, uint64_t apart)

@@ -21,9 +21,14 @@ void base_release(struct base *base)
     if (base->owned) {
         os_unmap(base->bytes, base->share.size);
         os_share_close(&base->share);
-        free((void *)(uintptr_t)base->extents);
     }
+    free((void *)(uintptr_t)base->extents);
     free(base);
+}
+
+static struct content *shared(const struct content *content)
+{
+    return (struct content *)(uintptr_t)content;
 }
 
 static struct content *make(struct base *base, struct tree_node *tree, uint32_t height)
@@ -40,6 +45,33 @@ static struct content *make(struct base *base, struct tree_node *tree, uint32_t 
     return content;
 }
 
+static void stay(struct base_run *run, uint64_t gpa)
+{
+    run->offset = run->gpa - gpa;
+}
+
+/* Views of what was written, where it lies in the share. The rest of it, .bss,
+ * would be holes that whoever touches them fills for good. */
+static bool plan_written(struct base *base, uint64_t gpa)
+{
+    struct base_extents written = {NULL, 0, 0};
+    uint64_t at, end;
+    uint32_t i;
+
+    for (at = 0; os_share_written(&base->share, &at, &end); at = end)
+        if (!base_extents_add(&written, gpa + at, end - at)) {
+            free(written.list);
+            return false;
+        }
+    if (written.count)
+        base_plan(base, written.list, written.count, 0);
+    for (i = 0; i < base->run_count; i++)
+        stay(&base->runs[i], gpa);
+    for (i = 0; i < written.count; i++)
+        stay(&written.list[i], gpa);
+    return true;
+}
+
 hl_status content_create(struct content **out, const os_share *share, const uint8_t *bytes,
                          uint64_t gpa, uint64_t memory_size, hl_error *err)
 {
@@ -50,10 +82,8 @@ hl_status content_create(struct content **out, const os_share *share, const uint
         atomic_init(&base->count, 1);
         base->share = *share;
         base->bytes = bytes;
-        base->run_count = base->extent_count = 1;
-        base->runs[0] = (struct base_run){gpa, share->size, 0};
-        base->extents = base->runs;
-        *out = make(base, NULL, tree_height(memory_size / HL_PAGE));
+        if (plan_written(base, gpa))
+            *out = make(base, NULL, tree_height(memory_size / HL_PAGE));
         base_release(base);
     }
     return *out ? HL_OK : error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
@@ -82,6 +112,12 @@ hl_status content_adopt(struct content **out, const struct base *from, uint64_t 
             status = error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
     }
     base_release(base);
+    if (!status && base_is_sparse((*out)->base))
+        status = content_scatter(out, memory_size, err);
+    if (status) {
+        content_release(*out);
+        *out = NULL;
+    }
     return status;
 }
 
@@ -111,15 +147,17 @@ static bool put_all(struct content *content, const struct content_page pages[], 
 hl_status content_derive(struct content **out, const struct content *from,
                          const struct content_page pages[], uint32_t count, hl_error *err)
 {
-    struct tree_node *tree = tree_fork(from->tree, from->height);
-    struct content *content = tree ? make(from->base, tree, from->height) : NULL;
+    struct base *flat = atomic_load(&shared(from)->flat);
+    const bool large = flat && flat != from->base; /* then it begins with what was written out */
+    struct tree_node *tree = tree_fork(large ? NULL : from->tree, from->height);
+    struct content *content = tree ? make(large ? flat : from->base, tree, from->height) : NULL;
 
     *out = NULL;
     if (!content) {
         tree_release(tree, from->height);
         release_pages(pages, count);
     } else {
-        content->pages = from->pages;
+        content->pages = large ? 0 : from->pages;
         if (put_all(content, pages, count))
             *out = content;
         else
@@ -132,11 +170,6 @@ void content_set_mappings(struct content *content, struct mappings *mappings)
 {
     mappings_release(content->mappings);
     content->mappings = mappings;
-}
-
-static struct content *shared(const struct content *content)
-{
-    return (struct content *)(uintptr_t)content;
 }
 
 void content_retain(const struct content *content)

@@ -22,9 +22,9 @@ struct base {
     atomic_uint count;
     os_share share;
     const uint8_t *bytes; /* all of the share */
-    bool owned;           /* share, bytes and extents; else they are its guest's */
+    bool owned;           /* share and bytes; else they are its guest's */
     uint32_t run_count, extent_count;
-    const struct base_run *extents; /* within the runs, in the same order */
+    const struct base_run *extents; /* malloc'd; within the runs, in the same order */
     struct base_run runs[BASE_RUNS_MAX];
 };
 
@@ -33,7 +33,8 @@ struct base {
 struct content {
     atomic_uint count;
     struct base *base;
-    _Atomic(struct base *) flat; /* all of it, if somebody wanted views; or NULL */
+    _Atomic(struct base *) flat; /* all of it, if somebody wanted views; or NULL; or `base`,
+                                    where views of all of it would be mostly holes */
     struct tree_node *tree;
     uint32_t height, pages; /* of the tree */
     struct mappings *mappings;
@@ -44,7 +45,7 @@ struct content_page { /* a page that takes the place of the one there */
     const uint8_t *bytes; /* counted for the content, or pages_zero */
 };
 
-/* One run of a share that outlives it; E_MEMORY. */
+/* What was written of a share that outlives it, and lies at `gpa`; E_MEMORY. */
 hl_status content_create(struct content **out, const os_share *share, const uint8_t *bytes,
                          uint64_t gpa, uint64_t memory_size, hl_error *err);
 /* Runs of a sealed share, which passes to it with the malloc'd extents whatever
@@ -56,6 +57,8 @@ hl_status content_adopt(struct content **out, const struct base *from, uint64_t 
  * and takes their count over. */
 hl_status content_derive(struct content **out, const struct content *from,
                          const struct content_page pages[], uint32_t count, hl_error *err);
+/* The same with all pages in a tree: of one whose base is sparse. */
+hl_status content_scatter(struct content **content, uint64_t memory_size, hl_error *err);
 void content_set_mappings(struct content *content, struct mappings *mappings);
 void content_retain(const struct content *content);
 void content_release(const struct content *content);
@@ -73,6 +76,16 @@ struct base *content_view(const struct content *content, bool *whole);
  * guest-physical `apart` (0: nowhere), and the place of each extent in its
  * share, whose size is the result. The extents, at least one, ascend. */
 uint64_t base_plan(struct base *base, struct base_run *extents, uint32_t count, uint64_t apart);
+/* So many holes are in the runs that guests who look at them would take up much
+ * more memory, for as long as the base lives, than it holds. */
+bool base_is_sparse(const struct base *base);
+uint64_t base_pages(const struct base *base); /* of the extents */
+/* A list of extents that grows at its end; what touches becomes one. false: no memory. */
+struct base_extents {
+    struct base_run *list; /* malloc'd, or NULL */
+    uint32_t count, room;
+};
+bool base_extents_add(struct base_extents *extents, uint64_t gpa, uint64_t size);
 void base_retain(struct base *base);
 void base_release(struct base *base);
 /* Each page of [first, end) that is not zero, ascending; until one gives false,

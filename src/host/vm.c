@@ -123,7 +123,7 @@ static void copy_page(void *ctx, uint64_t number, const uint8_t *page)
     const struct vm *vm = copy->vm;
 
     if (!page)
-        page = content_base_at(copy->to, number);
+        page = content_at(copy->to, number);
     if (!vm->kind.hv->load)
         page_restore(page_of(vm, number), page);
     else if (!copy->status)
@@ -153,16 +153,6 @@ void vm_lay(struct vm *vm)
         vm->lost = true;
 }
 
-static uint64_t base_pages(const struct base *base)
-{
-    uint64_t pages = 0;
-    uint32_t i;
-
-    for (i = 0; i < base->extent_count; i++)
-        pages += base->extents[i].size / HL_PAGE;
-    return pages;
-}
-
 static void copy_extents(struct vm *vm, const struct base *base, const struct content *to)
 {
     uint64_t number;
@@ -184,13 +174,33 @@ static void copy_difference(void *ctx, uint64_t number, const uint8_t *page)
     copy_page(ctx, number, page);
 }
 
+/* Trees over one base that tell the two contents apart, if there are any: what
+ * was derived from a content that had been written out begins there. */
+static bool relate(const struct tree_node *trees[2], const struct content *a,
+                   const struct content *b)
+{
+    trees[0] = a->tree;
+    trees[1] = b->tree;
+    if (a->base == b->base)
+        return true;
+    if (atomic_load(&((struct content *)(uintptr_t)a)->flat) == b->base)
+        trees[0] = NULL;
+    else if (atomic_load(&((struct content *)(uintptr_t)b)->flat) == a->base)
+        trees[1] = NULL;
+    else
+        return false;
+    return true;
+}
+
 /* Pages that the two contents may have different. */
 static void copy_differences(struct vm *vm, const struct content *to)
 {
     struct copy copy = {vm, to, HL_OK, NULL};
+    const struct tree_node *trees[2];
+    const bool related = relate(trees, vm->content, to);
 
-    tree_diff(vm->content->tree, to->tree, to->height, copy_difference, &copy);
-    if (vm->content->base == to->base)
+    tree_diff(trees[0], trees[1], to->height, copy_difference, &copy);
+    if (related)
         return;
     copy_extents(vm, vm->content->base, to);
     copy_extents(vm, to->base, to);
@@ -317,8 +327,10 @@ HL__HOT static hl_status put_back(struct vm *vm, const struct content *to, uint3
 /* Pages that differ, counted up to a little more than COPY_MAX. */
 static uint64_t distance(const struct content *a, const struct content *b)
 {
-    if (a->base == b->base)
-        return tree_distance(a->tree, b->tree, a->height, COPY_MAX + 1);
+    const struct tree_node *trees[2];
+
+    if (relate(trees, a, b))
+        return tree_distance(trees[0], trees[1], a->height, COPY_MAX + 1);
     return a->pages + b->pages + base_pages(a->base) + base_pages(b->base);
 }
 

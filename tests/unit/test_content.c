@@ -84,11 +84,15 @@ TEST(runs_end_where_they_end)
 {
     struct content *content = plain();
     struct base *base = content->base;
+    struct base_run *extents = malloc(3 * sizeof *extents);
 
-    base->run_count = base->extent_count = 3; /* its extents are its runs */
-    base->runs[0] = (struct base_run){HL_PAGE, HL_PAGE, 2 * HL_PAGE};
-    base->runs[1] = (struct base_run){2 * HL_PAGE, HL_PAGE, 0};
-    base->runs[2] = (struct base_run){9 * HL_PAGE, 2 * HL_PAGE, HL_PAGE};
+    CHECK(extents);
+    extents[0] = (struct base_run){HL_PAGE, HL_PAGE, 2 * HL_PAGE};
+    extents[1] = (struct base_run){2 * HL_PAGE, HL_PAGE, 0};
+    extents[2] = (struct base_run){9 * HL_PAGE, 2 * HL_PAGE, HL_PAGE};
+    free((void *)(uintptr_t)base->extents);
+    base->extents = extents;
+    base->extent_count = 3;
     CHECK(content_at(content, 0) == pages_zero);
     expect(content, 1, 0x12);
     expect(content, 2, 0x10);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many clones of one snapshot: what differs, what they cost, what is left of them. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "held.h"
 #include "vm.h"
@@ -129,4 +133,75 @@ TEST_SLOW(clones_that_touch_everything_leave_nothing)
     CHECK_INT(vm_call(clone, "SumPages", ARGS(hl_u32(0), hl_u32(pages))).as.u64, 300);
     hl_sandbox_destroy(clone);
     hl_snapshot_release(snapshot);
+}
+
+/* ---- Holes -------------------------------------------------------------------------------- */
+
+/* Memory that snapshots and images share, KiB. */
+static long shared_kib(void)
+{
+    char path[64], to[64];
+    ssize_t length;
+    struct stat st;
+    long blocks = 0;
+    int fd;
+
+    for (fd = 0; fd < 1024; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        length = readlink(path, to, sizeof to - 1);
+        to[length > 0 ? length : 0] = 0;
+        if (!strncmp(to, "/memfd:", 7) && !fstat(fd, &st))
+            blocks += (long)st.st_blocks;
+    }
+    return blocks / 2;
+}
+
+enum { ARENA_PAGES = 16384, SCATTERED = 700, STRIDE = ARENA_PAGES / SCATTERED };
+
+/* Whoever looks at the zeros between its pages has them, the snapshot has not. */
+static void look_at_all_of_it(const hl_snapshot *snapshot)
+{
+    hl_sandbox *clone = make_clone(snapshot);
+    long before;
+    int i;
+
+    CHECK_INT(vm_call(clone, "SumPages", ARGS(hl_u32(0), hl_u32(1))).as.u64, 1);
+    before = shared_kib();
+    for (i = 0; i < 2; i++) {
+        CHECK_INT(vm_call(clone, "SumPages", ARGS(hl_u32(0), hl_u32(ARENA_PAGES))).as.u64,
+                  SCATTERED);
+        vm_call(clone, "Fill", ARGS(hl_u32(0), hl_u32(ARENA_PAGES), hl_u64(7)));
+        hl_sandbox_destroy(clone);
+        hl_cache_trim(0);
+        CHECK(shared_kib() <= before + 1024);
+        clone = make_clone(snapshot);
+    }
+    hl_sandbox_destroy(clone);
+}
+
+TEST_SLOW(clones_that_look_at_holes_leave_them_empty)
+{
+    const hl_config config = {.struct_size = sizeof config, .heap_size = 2ull * 4096 * ARENA_PAGES};
+    hl_sandbox *box = vm_box("memory", NULL, &config);
+    char path[] = "/tmp/hl-holes-XXXXXX";
+    const int fd = mkstemp(path);
+    hl_snapshot *snapshot;
+    hl_error err;
+    uint32_t i;
+
+    CHECK(fd >= 0);
+    for (i = 0; i < SCATTERED; i++)
+        vm_call(box, "Fill", ARGS(hl_u32(i * STRIDE), hl_u32(1), hl_u64(1)));
+    snapshot = take(box);
+    hl_sandbox_destroy(box);
+    look_at_all_of_it(snapshot);
+    if (hl_snapshot_save(snapshot, path, &err))
+        FAIL("save: %s", err.text);
+    hl_snapshot_release(snapshot);
+    hl_cache_trim(0);
+    CHECK_INT(hl_snapshot_load(&snapshot, path, &err), HL_OK);
+    look_at_all_of_it(snapshot);
+    hl_snapshot_release(snapshot);
+    unlink(path);
+    close(fd);
 }

@@ -20,6 +20,7 @@
  * os_bulk            madvise HUGEPAGE                   (none)
  * os_release         munmap                             UnmapViewOfFile, VirtualFree
  * os_share_write     pwrite                             MapViewOfFile, memcpy
+ * os_share_written   lseek SEEK_DATA, SEEK_HOLE         all of it
  * os_file_open       open, fstat                        CreateFile, GetFileSizeEx
  * os_file_read_at    pread                              ReadFile, OVERLAPPED
  * os_file_read       the two above                      the two above
@@ -58,6 +59,9 @@ hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_erro
 hl_status os_share_write(const os_share *share, const void *from, size_t size, uint64_t at,
                          hl_error *err);
 hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err);
+/* The first part from *at on that was written: [*at, *end), whole pages. false:
+ * there is none. */
+bool os_share_written(const os_share *share, uint64_t *at, uint64_t *end);
 void os_share_close(os_share *share);
 /* A sealed one as a file, which may outlive it. */
 hl_status os_share_file(os_file *out, const os_share *share, hl_error *err);

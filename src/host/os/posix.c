@@ -75,6 +75,24 @@ hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err)
     return HL_OK;
 }
 
+/* Where the kernel cannot say, all of it is. */
+bool os_share_written(const os_share *share, uint64_t *at, uint64_t *end)
+{
+    const int fd = (int)share->handle;
+    off_t from, to;
+
+    if (*at >= share->size)
+        return false;
+    from = lseek(fd, (off_t)*at, SEEK_DATA);
+    if (from < 0 && errno == ENXIO)
+        return false;
+    to = from < 0 ? -1 : lseek(fd, from, SEEK_HOLE);
+    if (from >= 0)
+        *at = (uint64_t)from;
+    *end = to < 0 ? share->size : (uint64_t)to;
+    return true;
+}
+
 void os_share_close(os_share *share)
 {
     if (share->handle >= 0)
