@@ -260,10 +260,11 @@ hl_status hl_sandbox_create_from(hl_sandbox **out, const hl_snapshot *snapshot, 
  * same kind, can go on. Costs the pages that are not zero: each is read and
  * written once. The file has its name only when it is complete and on the disk;
  * one that had the name before is replaced in that moment, and is as it was
- * after any error. Until then a file .hyperlight-* lies beside it, which a
- * killed process leaves. Only its owner can read it (mode 0600): it holds all
- * of the guest's memory, secrets included. Any thread. E_INVALID; E_SYSTEM (a
- * device or a pipe has the name, too), E_MEMORY with the path. */
+ * after any error. Where the file system has no files without names, and while
+ * an older one is replaced, a file .hyperlight-* lies beside it, which a killed
+ * process leaves. Only its owner can read it (mode 0600): it holds all of the
+ * guest's memory, secrets included. Any thread. E_INVALID; E_SYSTEM (a device
+ * or a pipe has the name, too), E_MEMORY with the path. */
 hl_status hl_snapshot_save(const hl_snapshot *snapshot, const char *path, hl_error *err);
 
 /* Reads and checks all of such a file into memory that all sandboxes made from

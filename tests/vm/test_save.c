@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshot files as an application sees them: saved here, started elsewhere. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "held.h"
 #include "held.h"
 #include "vm.h"
 
@@ -523,5 +525,23 @@ TEST(snapfile_clones_share_a_cached_machine)
     hl_cache_get_stats(&after);
     CHECK_INT(after.hits - before.hits, 9);
     hl_snapshot_release(snapshot);
+    remove_folder();
+}
+
+/* ---- File systems that have no files without names -------------------------------------- */
+
+TEST(save_where_every_file_has_a_name)
+{
+    hl_sandbox *box = vm_box("simple", NULL, NULL);
+    int round;
+
+    make_folder();
+    vm_refuse(SYS_openat, 2, O_WRONLY | O_TMPFILE | O_CLOEXEC, EOPNOTSUPP);
+    for (round = 0; round < 2; round++) {
+        take_and_save(box);
+        hl_snapshot_release(load());
+        CHECK_INT(held_entries(folder), 1);
+    }
+    hl_sandbox_destroy(box);
     remove_folder();
 }

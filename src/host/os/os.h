@@ -24,9 +24,9 @@
  * os_file_open       open, fstat                        CreateFile, GetFileSizeEx
  * os_file_read_at    pread                              ReadFile, OVERLAPPED
  * os_file_read       the two above                      the two above
- * os_new_file_create openat O_EXCL                      CreateFile CREATE_NEW
+ * os_new_file_create openat O_TMPFILE, or O_EXCL        CreateFile CREATE_NEW
  * os_new_file_write  pwrite, SIGXFSZ blocked            WriteFile, OVERLAPPED
- * os_new_file_commit fsync, renameat, fsync the folder  FlushFileBuffers, MoveFileEx
+ * os_new_file_commit fsync, linkat or renameat, fsync   FlushFileBuffers, MoveFileEx
  *                                                       REPLACE_EXISTING|WRITE_THROUGH
  * os_new_file_discard unlinkat                          FileDispositionInfo
  * os_random          getrandom                          BCryptGenRandom
@@ -106,12 +106,14 @@ void os_file_close(os_file *file);
 /* The whole regular file in malloc'd memory; at most `most` bytes. */
 hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t most, hl_error *err);
 
-/* A file that gets its name when it is complete. Until then it lies beside it
- * as .hyperlight- and 16 digits, readable by its owner alone; a process that is
- * killed leaves that. Devices and pipes are not replaced. */
+/* A file that gets its name when it is complete, readable by its owner alone.
+ * Until then it has none, so that nothing is left if the process is killed; or,
+ * where the file system cannot do that, and while it takes another file's place,
+ * it lies beside it as .hyperlight- and 16 digits. Devices and pipes are not
+ * replaced. */
 typedef struct os_new_file {
     intptr_t handle, folder; /* -1: none */
-    char name[32];
+    char name[32];           /* empty: it has none yet */
 } os_new_file;
 #define OS_NEW_FILE_NONE ((os_new_file){-1, -1, ""})
 hl_status os_new_file_create(os_new_file *out, const char *path, hl_error *err);

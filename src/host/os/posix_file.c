@@ -128,10 +128,38 @@ static bool is_device(const char *path)
     return !stat(path, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
+static hl_status choose_name(os_new_file *file, hl_error *err)
+{
+    uint64_t unique;
+    hl_status status = os_random(&unique, sizeof unique, err);
+
+    if (!status)
+        snprintf(file->name, sizeof file->name, ".hyperlight-%016" PRIx64, unique);
+    return status;
+}
+
+static void descriptor_path(char out[32], int fd)
+{
+    snprintf(out, 32, "/proc/self/fd/%d", fd);
+}
+
+/* A file without a name, which nothing is left of if this process is killed; -1
+ * where the file system has none, or the name that the last step takes is not there. */
+static int open_nameless(int folder)
+{
+    const int fd = openat(folder, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+    char path[32];
+
+    descriptor_path(path, fd);
+    if (fd < 0 || !access(path, F_OK))
+        return fd;
+    close(fd);
+    return -1;
+}
+
 hl_status os_new_file_create(os_new_file *out, const char *path, hl_error *err)
 {
     hl_status status;
-    uint64_t unique;
     int folder, fd;
 
     *out = OS_NEW_FILE_NONE;
@@ -139,15 +167,18 @@ hl_status os_new_file_create(os_new_file *out, const char *path, hl_error *err)
         return error_set(err, HL_E_SYSTEM, "%s: names no file", path);
     if (is_device(path))
         return error_set(err, HL_E_SYSTEM, "%s: not a regular file", path);
-    status = os_random(&unique, sizeof unique, err);
-    if (!status)
-        status = open_folder(&folder, path, err);
+    status = open_folder(&folder, path, err);
     if (status)
         return status;
-    snprintf(out->name, sizeof out->name, ".hyperlight-%016" PRIx64, unique);
-    fd = openat(folder, out->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    fd = open_nameless(folder);
     if (fd < 0) {
-        status = file_error(err, path);
+        status = choose_name(out, err);
+        if (!status) {
+            fd = openat(folder, out->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+            status = fd < 0 ? file_error(err, path) : HL_OK;
+        }
+    }
+    if (status) {
         close(folder);
         return status;
     }
@@ -206,21 +237,47 @@ static hl_status sync_folder(const os_new_file *file, hl_error *err)
     return HL_OK;
 }
 
-hl_status os_new_file_commit(os_new_file *file, const char *path, hl_error *err)
+static int link_as(const os_new_file *file, const char *name)
+{
+    char path[32];
+
+    descriptor_path(path, (int)file->handle);
+    return linkat(AT_FDCWD, path, (int)file->folder, name, AT_SYMLINK_FOLLOW);
+}
+
+/* A link cannot take another file's place; a rename can. */
+static hl_status give_name(os_new_file *file, const char *name, hl_error *err)
 {
     const int folder = (int)file->folder;
-    hl_status status;
+    hl_status status = HL_OK;
 
-    if (fsync((int)file->handle))
-        status = error_errno(err, errno, "syncing");
-    else if (renameat(folder, file->name, folder, name_of(path)))
+    if (!*file->name) {
+        if (!link_as(file, name))
+            return HL_OK;
+        if (errno != EEXIST)
+            return error_errno(err, errno, "naming");
+        status = choose_name(file, err);
+        if (!status && link_as(file, file->name)) {
+            status = error_errno(err, errno, "naming");
+            *file->name = 0;
+        }
+    }
+    if (!status && renameat(folder, file->name, folder, name))
         status = error_errno(err, errno, "renaming");
-    else {
-        status = sync_folder(file, err);
-        close_both(file);
+    return status;
+}
+
+hl_status os_new_file_commit(os_new_file *file, const char *path, hl_error *err)
+{
+    hl_status status = fsync((int)file->handle) ? error_errno(err, errno, "syncing")
+                                                : give_name(file, name_of(path), err);
+
+    if (status) {
+        os_new_file_discard(file);
         return status;
     }
-    os_new_file_discard(file);
+    status = sync_folder(file, err);
+    close_both(file);
     return status;
 }
 
@@ -228,6 +285,7 @@ void os_new_file_discard(os_new_file *file)
 {
     if (file->handle < 0)
         return;
-    unlinkat((int)file->folder, file->name, 0);
+    if (*file->name)
+        unlinkat((int)file->folder, file->name, 0);
     close_both(file);
 }
