@@ -62,6 +62,13 @@ run_process_tests() # TREE [PREFIX...]
     HL_TEST_HYPERVISOR=process tally_folder "$1@process" "build/$1/tests/vm" '' "${@:2}"
 }
 
+# And on a KVM that has no dirty ring: the tests in which that matters. --full: all.
+log_pattern='behaviour|clones|create|map|save|smoke|snapshot'
+run_log_tests() # TREE
+{
+    HL_TEST_HYPERVISOR=log tally_folder "$1@log" "build/$1/tests/vm" "$log_pattern"
+}
+
 lane_lint()
 {
     packages_need python3 clang-format-14 shellcheck || return
@@ -89,6 +96,7 @@ lane_gcc()
     build_gcc all || return
     run_tests gcc
     run_process_tests gcc
+    run_log_tests gcc
     tally_run "gcc sizes" tools/sizes build/gcc
 }
 

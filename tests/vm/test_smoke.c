@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shortest proof that guests run; also the selection for slow machines. */
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "held.h"
 #include "vm.h"
 
 static char printed[256];
@@ -55,5 +61,21 @@ TEST(smoke_user_mode_cannot_do_io)
     hl_sandbox *box = vm_box("simple", NULL, NULL);
 
     vm_expect(HL_E_FAULT, "general protection (#GP)", box, "Halt", NONE, NULL);
+    hl_sandbox_destroy(box);
+}
+
+TEST(smoke_dirty_pages_are_named_by_ring_or_log)
+{
+    hl_sandbox *box;
+    int fd;
+
+    vm_needs_kvm();
+    box = vm_box("simple", NULL, NULL);
+    fd = open("/dev/kvm", O_RDWR);
+    CHECK(fd >= 0);
+    /* kvm_run, and the ring if there is one */
+    CHECK_INT(held_mappings("anon_inode:kvm-vcpu"),
+              ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_DIRTY_LOG_RING) > 0 ? 2 : 1);
+    close(fd);
     hl_sandbox_destroy(box);
 }

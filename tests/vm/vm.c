@@ -4,16 +4,38 @@
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
-hl_hypervisor vm_hypervisor(void)
+static bool wanted(const char *hypervisor)
 {
     const char *name = getenv("HL_TEST_HYPERVISOR");
 
-    return name && !strcmp(name, "process") ? HL_HYPERVISOR_PROCESS : HL_HYPERVISOR_ANY;
+    return name && !strcmp(name, hypervisor);
+}
+
+hl_hypervisor vm_hypervisor(void)
+{
+    return wanted("process") ? HL_HYPERVISOR_PROCESS : HL_HYPERVISOR_ANY;
+}
+
+bool vm_without_ring(void)
+{
+    return wanted("log");
+}
+
+/* KVM, asked for the ring, is one that has none. */
+static void refuse_ring(void)
+{
+    static bool done;
+
+    if (!done && vm_without_ring())
+        vm_refuse(SYS_ioctl, 2, KVM_CAP_DIRTY_LOG_RING, EINVAL);
+    done = true;
 }
 
 void vm_needs_kvm(void)
@@ -65,6 +87,7 @@ hl_guest *vm_guest(const char *name)
     hl_guest *guest;
     hl_error err;
 
+    refuse_ring();
     if (hl_hypervisor_probe(vm_hypervisor(), &err))
         test_skip("%s", err.text);
     if (hl_guest_open(&guest, test_guest(name), &err))

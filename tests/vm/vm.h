@@ -13,6 +13,8 @@ hl_sandbox *vm_box(const char *name, const hl_host *host, const hl_config *confi
 hl_guest *vm_guest(const char *name);
 /* What sandboxes are made on: HL_TEST_HYPERVISOR=process, else the best one. */
 hl_hypervisor vm_hypervisor(void);
+/* HL_TEST_HYPERVISOR=log: on a KVM that has no dirty ring. */
+bool vm_without_ring(void);
 void vm_needs_kvm(void); /* skips a test of KVM itself where another is meant */
 hl_host *vm_host(const hl_host_function fns[], size_t count);
 
