@@ -36,7 +36,8 @@ struct bench_row {
     /* Fills op, and floor if the row has one. false: err says why. */
     bool (*run)(const struct bench *bench, struct samples *op, struct samples *floor,
                 hl_error *err);
-    uint64_t param; /* what sets it apart from others with this function */
+    uint64_t param;   /* what sets it apart from others with this function */
+    const char *what; /* it does, with which VMs there are idle */
 };
 
 /* Takes one sample: does the thing once, *value is what it took. false: err says why. */

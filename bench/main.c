@@ -10,11 +10,11 @@
 #include "report.h"
 #include "rows.h"
 
-#define REF_POINTERS(what) \
-    &row_ref_##what[0], &row_ref_##what[1], &row_ref_##what[2], &row_ref_##what[3],
+#define REF_POINTERS(id, what) \
+    &row_ref_##id[0], &row_ref_##id[1], &row_ref_##id[2], &row_ref_##id[3],
 
 static const struct bench_row *const all_rows[] = {
-    &row_floor_exit, &row_floor_vm, &row_floor_vm_close, &row_call_overhead,
+    &row_floor_exit, &row_floor_vm, &row_floor_vm_beside, &row_floor_vm_close, &row_call_overhead,
     &row_call_overhead_deadline, &row_call_overhead_easy, &row_call, &row_call_4k, &row_call_24k_8k,
     &row_call_host, &row_create_first_call, &row_create_cold_call, &row_destroy, &row_cancel,
     &row_restore_1, &row_restore_16, &row_restore_256, &row_restore_1000, &row_restore_16_call,
@@ -51,14 +51,13 @@ static const char usage[] =
     "  --compare  beside the table, each row against an earlier run's\n"
     "  --verbose  floor_vm step by step\n"
     "  GUEST      guest image; default ../guests/bench_guest beside this program\n"
-    "rows:";
+    "rows:\n";
 
 static int print_usage(void)
 {
     fputs(usage, stderr);
     for (size_t i = 0; i < ROWS; i++)
-        fprintf(stderr, " %s", all_rows[i]->name);
-    fputc('\n', stderr);
+        fprintf(stderr, "  %-29s  %s\n", all_rows[i]->name, all_rows[i]->what);
     return 2;
 }
 

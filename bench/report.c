@@ -89,9 +89,9 @@ static void write_result(FILE *file, const struct result *result, bool last)
     const struct summary *op = &result->op;
 
     fprintf(file,
-            "  {\"name\": \"%s\", \"unit\": \"%s\", \"median\": %.3f, \"min\": %.3f, "
-            "\"q1\": %.3f, \"p99\": %.3f, \"n\": %zu, ",
-            row->name, row->unit, op->median, op->min, op->q1, op->p99, op->count);
+            "  {\"name\": \"%s\", \"what\": \"%s\", \"unit\": \"%s\", \"median\": %.3f, "
+            "\"min\": %.3f, \"q1\": %.3f, \"p99\": %.3f, \"n\": %zu, ",
+            row->name, row->what, row->unit, op->median, op->min, op->q1, op->p99, op->count);
     if (result->floor.count)
         fprintf(file,
                 "\"floor_name\": \"%s\", \"floor\": %.3f, \"ratio\": %.4f, "

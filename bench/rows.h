@@ -5,7 +5,8 @@
 
 #include "bench.h"
 
-extern const struct bench_row row_floor_exit, row_floor_vm, row_floor_vm_close;
+extern const struct bench_row row_floor_exit, row_floor_vm, row_floor_vm_beside;
+extern const struct bench_row row_floor_vm_close;
 extern const struct bench_row row_call_overhead, row_call_overhead_deadline, row_call_overhead_easy;
 extern const struct bench_row row_call, row_call_4k, row_call_24k_8k, row_call_host;
 extern const struct bench_row row_create_first_call, row_create_cold_call, row_destroy;
@@ -29,11 +30,18 @@ extern const struct bench_row row_process_destroy_2;
 /* What Hyperlight's own benchmarks measure: at its sizes of the heap, ... */
 enum { REF_HEAPS = 4 };
 #define REF_ROWS(X) \
-    X(create) \
-    X(create_drop) \
-    X(from_snapshot) \
-    X(call) X(call_restore) X(restore) X(take) X(save) X(load) X(cold_image) X(cold_file)
-#define REF_DECLARE(what) extern const struct bench_row row_ref_##what[REF_HEAPS];
+    X(create, "a sandbox from the image, an idle VM, init runs") \
+    X(create_drop, "the same and its destroy") \
+    X(from_snapshot, "a clone, an idle VM; its first call puts its memory in place") \
+    X(call, "echo of a short string") \
+    X(call_restore, "the same and a restore") \
+    X(restore, "restore after such a call") \
+    X(take, "snapshot after such a call") \
+    X(save, "save of a snapshot to a file in memory") \
+    X(load, "load of it, with all checks") \
+    X(cold_image, "open of an image, sandbox, first call; no idle VM, but others live") \
+    X(cold_file, "load of a snapshot file, clone, first call; no idle VM, but others live")
+#define REF_DECLARE(id, what) extern const struct bench_row row_ref_##id[REF_HEAPS];
 REF_ROWS(REF_DECLARE)
 /* ... and those that have nothing to do with it. */
 extern const struct bench_row row_ref_call_host, row_ref_call_thread, row_ref_interrupt;

@@ -118,8 +118,21 @@ static bool run_params(const struct bench *bench, struct samples *op, struct sam
 }
 
 const struct bench_row row_ref_params_100m = {
-    "ref_params_100m", "us", NULL, {TARGET_NONE, 0}, run_params, 0,
+    "ref_params_100m",
+    "us",
+    NULL,
+    {TARGET_NONE, 0},
+    run_params,
+    0,
+    "a call with 50 MiB of bytes and 50 MiB of text",
 };
 const struct bench_row row_arg_100m = {
-    "arg_100m", "GB/s", NULL, {TARGET_AT_LEAST, 5}, run_arg, 0,
+    "arg_100m",
+    "GB/s",
+    NULL,
+    {TARGET_AT_LEAST, 5},
+    run_arg,
+    0,
+    "a call with 100 MiB, of which the guest makes a checksum, less the same checksum made "
+    "natively; warm",
 };

@@ -127,20 +127,44 @@ static bool run_add(const struct bench *bench, struct samples *op, struct sample
 }
 
 const struct bench_row row_call = {
-    "call", "us", "floor_exit", {TARGET_RATIO, 1.10}, run_call, 0,
+    "call", "us", "floor_exit", {TARGET_RATIO, 1.10}, run_call, 0, "a call without arguments",
 };
 const struct bench_row row_call_4k = {
-    "call_4k", "us", "floor_exit", {TARGET_NONE, 0}, run_4k, 0,
+    "call_4k",
+    "us",
+    "floor_exit",
+    {TARGET_NONE, 0},
+    run_4k,
+    0,
+    "a call with 4 KiB that answers 4 KiB",
 };
 const struct bench_row row_call_24k_8k = {
-    "call_24k_8k", "us", "floor_exit", {TARGET_ADDED, 6}, run_24k_8k, 0,
+    "call_24k_8k",
+    "us",
+    "floor_exit",
+    {TARGET_ADDED, 6},
+    run_24k_8k,
+    0,
+    "a call with 24 KiB that answers the first 8 KiB",
 };
 const struct bench_row row_ref_24k_8k = {
-    "ref_24k_8k", "us", "floor_exit", {TARGET_NONE, 0}, run_24k_8k, 0,
+    "ref_24k_8k", "us", "floor_exit", {TARGET_NONE, 0}, run_24k_8k, 0, "the same as call_24k_8k",
 };
 const struct bench_row row_ref_call_host = {
-    "ref_call_host", "us", "floor_exit", {TARGET_NONE, 0}, run_add, 0,
+    "ref_call_host",
+    "us",
+    "floor_exit",
+    {TARGET_NONE, 0},
+    run_add,
+    0,
+    "a call of Add, which calls the host function HostAdd",
 };
 const struct bench_row row_call_host = {
-    "call_host", "us", "floor_exit", {TARGET_RATIO, 2.15}, run_host, 0,
+    "call_host",
+    "us",
+    "floor_exit",
+    {TARGET_RATIO, 2.15},
+    run_host,
+    0,
+    "a call that calls one host function",
 };

@@ -74,8 +74,20 @@ stop:
 }
 
 const struct bench_row row_ref_interrupt = {
-    "ref_interrupt", "us", "floor_kick", {TARGET_NONE, 0}, run_cancel, 0,
+    "ref_interrupt",
+    "us",
+    "floor_kick",
+    {TARGET_NONE, 0},
+    run_cancel,
+    0,
+    "from a stop by another thread to the end of a spinning call",
 };
 const struct bench_row row_cancel = {
-    "cancel", "us", "floor_kick", {TARGET_P99_RATIO, 1.5}, run_cancel, 0,
+    "cancel",
+    "us",
+    "floor_kick",
+    {TARGET_P99_RATIO, 1.5},
+    run_cancel,
+    0,
+    "from a stop by another thread to the end of a spinning call",
 };

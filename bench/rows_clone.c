@@ -115,17 +115,47 @@ static bool run_nocache(const struct bench *bench, struct samples *op, struct sa
 }
 
 const struct bench_row row_create_from_call = {
-    "create_from_call", "us", "floor_exit", {TARGET_RATIO, 1.25}, run_clone, 0,
+    "create_from_call",
+    "us",
+    "floor_exit",
+    {TARGET_RATIO, 1.25},
+    run_clone,
+    0,
+    "clone and first call, which writes 16 pages; an idle VM of the same snapshot",
 };
 const struct bench_row row_create_from_other_call = {
-    "create_from_other_call", "us", "floor_exit", {TARGET_RATIO, 3}, run_clone, 256,
+    "create_from_other_call",
+    "us",
+    "floor_exit",
+    {TARGET_RATIO, 3},
+    run_clone,
+    256,
+    "clone and first call; an idle VM of another snapshot, 256 pages differ",
 };
 const struct bench_row row_create_from_other_16m_call = {
-    "create_from_other_16m_call", "us", "floor_exit", {TARGET_RATIO, 9}, run_clone, 4096,
+    "create_from_other_16m_call",
+    "us",
+    "floor_exit",
+    {TARGET_RATIO, 9},
+    run_clone,
+    4096,
+    "clone and first call; an idle VM of another snapshot, 4,096 pages differ",
 };
 const struct bench_row row_create_from_nocache_call = {
-    "create_from_nocache_call", "us", "floor_vm", {TARGET_RATIO, 1.2}, run_nocache, 0,
+    "create_from_nocache_call",
+    "us",
+    "floor_vm",
+    {TARGET_RATIO, 1.2},
+    run_nocache,
+    0,
+    "clone and first call, no idle VM, after others that came and went",
 };
 const struct bench_row row_destroy_cached = {
-    "destroy_cached", "us", "floor_exit", {TARGET_AT_MOST, 5}, run_destroy, 0,
+    "destroy_cached",
+    "us",
+    "floor_exit",
+    {TARGET_AT_MOST, 5},
+    run_destroy,
+    0,
+    "destroy of a clone that wrote 16 pages; its VM goes into the cache",
 };

@@ -131,8 +131,14 @@ static bool run_save(const struct bench *bench, struct samples *op, struct sampl
 }
 
 const struct bench_row row_load_file = {
-    "load_file", "GB/s", NULL, {TARGET_AT_LEAST, 1.5}, run_load, 0,
+    "load_file",
+    "GB/s",
+    NULL,
+    {TARGET_AT_LEAST, 1.5},
+    run_load,
+    0,
+    "load and check of a snapshot file of 64 MiB in the page cache",
 };
 const struct bench_row row_save_file = {
-    "save_file", "GB/s", NULL, {TARGET_NONE, 0}, run_save, 0,
+    "save_file", "GB/s", NULL, {TARGET_NONE, 0}, run_save, 0, "save of a snapshot of 64 MiB",
 };

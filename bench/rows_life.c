@@ -71,11 +71,23 @@ static bool run_destroy(const struct bench *bench, struct samples *op, struct sa
 }
 
 const struct bench_row row_create_cold_call = {
-    "create_cold_call", "us", "floor_vm", {TARGET_RATIO, 1.15}, run_create, 0,
+    "create_cold_call",
+    "us",
+    "floor_vm",
+    {TARGET_RATIO, 1.15},
+    run_create,
+    0,
+    "create from the image and first call, no idle VM, after others that came and went",
 };
 const struct bench_row row_create_first_call = {
-    "create_first_call", "us", "floor_vm", {TARGET_RATIO, 1.30}, run_first, 0,
+    "create_first_call",
+    "us",
+    "floor_vm",
+    {TARGET_RATIO, 1.30},
+    run_first,
+    0,
+    "create from the image and first call, the first VM of the process",
 };
 const struct bench_row row_destroy = {
-    "destroy", "us", "floor_vm_close", {TARGET_NONE, 0}, run_destroy, 0,
+    "destroy", "us", "floor_vm_close", {TARGET_NONE, 0}, run_destroy, 0, "destroy without a cache",
 };

@@ -227,8 +227,20 @@ static bool run_scale(const struct bench *bench, struct samples *op, struct samp
 }
 
 const struct bench_row row_call_1000 = {
-    "call_1000", "us", "1,000 bare VMs", {TARGET_RATIO, 1.1}, run_many, 0,
+    "call_1000",
+    "us",
+    "1,000 bare VMs",
+    {TARGET_RATIO, 1.1},
+    run_many,
+    0,
+    "1,000 clones alive, called in turn, against as many bare VMs",
 };
 const struct bench_row row_scale_2 = {
-    "scale_2", "x", NULL, {TARGET_AT_LEAST, 0.93}, run_scale, 0,
+    "scale_2",
+    "x",
+    NULL,
+    {TARGET_AT_LEAST, 0.93},
+    run_scale,
+    0,
+    "two threads that call and restore their own sandboxes, against one; relative to bare VMs",
 };

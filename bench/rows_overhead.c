@@ -119,11 +119,24 @@ static bool run_easy(const struct bench *bench, struct samples *op, struct sampl
 }
 
 const struct bench_row row_call_overhead = {
-    "call_overhead", "ns", NULL, {TARGET_AT_MOST, 200}, run_plain, 0,
+    "call_overhead",
+    "ns",
+    NULL,
+    {TARGET_AT_MOST, 200},
+    run_plain,
+    0,
+    "the host half of a call with warm caches, no VM",
 };
 const struct bench_row row_call_overhead_deadline = {
-    "call_overhead_deadline", "ns", "call_overhead", {TARGET_ADDED, 50}, run_deadline, 0,
+    "call_overhead_deadline",   "ns", "call_overhead", {TARGET_ADDED, 50}, run_deadline, 0,
+    "the same with a deadline",
 };
 const struct bench_row row_call_overhead_easy = {
-    "call_overhead_easy", "ns", "call_overhead", {TARGET_ADDED, 20}, run_easy, 0,
+    "call_overhead_easy",
+    "ns",
+    "call_overhead",
+    {TARGET_ADDED, 20},
+    run_easy,
+    0,
+    "the same by HL_IMPORT of easy.h",
 };

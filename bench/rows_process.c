@@ -118,13 +118,13 @@ static bool measure(const struct bench *bench, const struct how *how, struct sam
     return floor_process_pin(-1, ok ? err : NULL) && ok;
 }
 
-#define ROW(id, label, floor_label, target, ...) \
+#define ROW(id, label, what, floor_label, target, ...) \
     static bool run_##id(const struct bench *bench, struct samples *op, struct samples *floor, \
                          hl_error *err) \
     { \
         return measure(bench, &(struct how){__VA_ARGS__}, op, floor, err); \
     } \
-    const struct bench_row row_process_##id = {label, "us", floor_label, target, run_##id, 0}
+    const struct bench_row row_process_##id = {label, "us", floor_label, target, run_##id, 0, what}
 #define RATIO(limit) \
     { \
         TARGET_RATIO, limit \
@@ -134,18 +134,25 @@ static bool measure(const struct bench *bench, const struct how *how, struct sam
         TARGET_NONE, 0 \
     }
 
-ROW(call, "call@process", "floor_futex", RATIO(1.25), .fn = sample_call);
-ROW(restore, "restore_16_call@process", "floor_fork", RATIO(1), .fn = sample_restore,
-    .forks = true);
-ROW(create, "create_from_call@process", "floor_fork", RATIO(1.1), .fn = sample_create,
-    .forks = true);
-ROW(create_1g, "create_from_call_1g@process", "floor_fork", RATIO(1.1), .fn = sample_create,
-    .forks = true, .large = LARGE);
-ROW(destroy, "destroy@process", "floor_fork", RATIO(0.6), .fn = sample_destroy, .forks = true);
-ROW(call_2, "call@process_2cpu", "floor_futex", NO_TARGET, .fn = sample_call, .two = true);
-ROW(restore_2, "restore_16_call@process_2cpu", "floor_fork", NO_TARGET, .fn = sample_restore,
-    .forks = true, .two = true);
-ROW(create_2, "create_from_call@process_2cpu", "floor_fork", NO_TARGET, .fn = sample_create,
-    .forks = true, .two = true);
-ROW(destroy_2, "destroy@process_2cpu", "floor_fork", NO_TARGET, .fn = sample_destroy, .forks = true,
-    .two = true);
+ROW(call, "call@process", "a call; host, tracer and guest on one processor", "floor_futex",
+    RATIO(1.25), .fn = sample_call);
+ROW(restore, "restore_16_call@process", "restore and a call that writes 16 pages again",
+    "floor_fork", RATIO(1), .fn = sample_restore, .forks = true);
+ROW(create, "create_from_call@process", "clone and first call, an idle VM", "floor_fork",
+    RATIO(1.1), .fn = sample_create, .forks = true);
+ROW(create_1g, "create_from_call_1g@process", "the same, 1 GiB touched in the application",
+    "floor_fork", RATIO(1.1), .fn = sample_create, .forks = true, .large = LARGE);
+ROW(destroy, "destroy@process", "destroy: the child is killed and reaped", "floor_fork", RATIO(0.6),
+    .fn = sample_destroy, .forks = true);
+ROW(call_2, "call@process_2cpu", "a call; guest and tracer on another processor than the host",
+    "floor_futex", NO_TARGET, .fn = sample_call, .two = true);
+ROW(restore_2, "restore_16_call@process_2cpu",
+    "restore and a call that writes 16 pages again; guest and tracer on another processor than the "
+    "host",
+    "floor_fork", NO_TARGET, .fn = sample_restore, .forks = true, .two = true);
+ROW(create_2, "create_from_call@process_2cpu",
+    "clone and first call, an idle VM; guest and tracer on another processor than the host",
+    "floor_fork", NO_TARGET, .fn = sample_create, .forks = true, .two = true);
+ROW(destroy_2, "destroy@process_2cpu",
+    "destroy: the child is killed and reaped; guest and tracer on another processor than the host",
+    "floor_fork", NO_TARGET, .fn = sample_destroy, .forks = true, .two = true);

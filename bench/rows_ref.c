@@ -230,21 +230,28 @@ static bool sample_cold_file(void *ctx, double *us, hl_error *err)
 
 /* ---- The rows -------------------------------------------------------------------- */
 
-#define REF_DEFINE(what) \
-    static bool run_##what(const struct bench *bench, struct samples *op, struct samples *floor, \
-                           hl_error *err) \
+#define REF_ROW(id, heap, floor_name, target, bytes, what) \
     { \
-        return measure(bench, sample_##what, op, floor, err); \
+        "ref_" #id heap, "us", floor_name, target, run_##id, bytes, what \
+    }
+#define REF_DEFINE(id, what) \
+    static bool run_##id(const struct bench *bench, struct samples *op, struct samples *floor, \
+                         hl_error *err) \
+    { \
+        return measure(bench, sample_##id, op, floor, err); \
     } \
-    const struct bench_row row_ref_##what[REF_HEAPS] = { \
-        {"ref_" #what "_128k", "us", NULL, {TARGET_NONE, 0}, run_##what, SMALLEST}, \
-        {"ref_" #what "_8m", "us", "128 KiB heap", {TARGET_RATIO, 1.2}, run_##what, 8ull << 20}, \
-        {"ref_" #what "_64m", "us", "128 KiB heap", {TARGET_RATIO, 1.2}, run_##what, 64ull << 20}, \
-        {"ref_" #what "_256m", \
-         "us", \
-         "128 KiB heap", \
-         {TARGET_RATIO, 1.2}, \
-         run_##what, \
-         256ull << 20}, \
+    const struct bench_row row_ref_##id[REF_HEAPS] = { \
+        REF_ROW(id, "_128k", NULL, NO_TARGET, SMALLEST, what), \
+        REF_ROW(id, "_8m", "128 KiB heap", FLAT, 8ull << 20, what), \
+        REF_ROW(id, "_64m", "128 KiB heap", FLAT, 64ull << 20, what), \
+        REF_ROW(id, "_256m", "128 KiB heap", FLAT, 256ull << 20, what), \
     };
+#define NO_TARGET \
+    { \
+        TARGET_NONE, 0 \
+    }
+#define FLAT \
+    { \
+        TARGET_RATIO, 1.2 \
+    }
 REF_ROWS(REF_DEFINE)

@@ -154,17 +154,47 @@ static bool run_rss(const struct bench *bench, struct samples *op, struct sample
 }
 
 const struct bench_row row_create_1g = {
-    "create_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_create, 0,
+    "create_1g",
+    "us",
+    "1 MiB heap",
+    {TARGET_RATIO, 1.1},
+    run_create,
+    0,
+    "clone and call with a heap of 1 GiB, an idle VM",
 };
 const struct bench_row row_create_1g_cold = {
-    "create_1g_cold", "us", "1 MiB heap", {TARGET_RATIO, 2}, run_create_cold, 0,
+    "create_1g_cold",
+    "us",
+    "1 MiB heap",
+    {TARGET_RATIO, 2},
+    run_create_cold,
+    0,
+    "the same without an idle VM",
 };
 const struct bench_row row_restore_1g = {
-    "restore_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_restore, 0,
+    "restore_1g",
+    "us",
+    "1 MiB heap",
+    {TARGET_RATIO, 1.1},
+    run_restore,
+    0,
+    "restore with a heap of 1 GiB",
 };
 const struct bench_row row_take_1g = {
-    "take_1g", "us", "1 MiB heap", {TARGET_RATIO, 1.1}, run_take, 0,
+    "take_1g",
+    "us",
+    "1 MiB heap",
+    {TARGET_RATIO, 1.1},
+    run_take,
+    0,
+    "snapshot with a heap of 1 GiB",
 };
 const struct bench_row row_clone_rss = {
-    "clone_rss", "KiB", NULL, {TARGET_AT_MOST, 16}, run_rss, 0,
+    "clone_rss",
+    "KiB",
+    NULL,
+    {TARGET_AT_MOST, 16},
+    run_rss,
+    0,
+    "resident memory of an idle clone, its page tables included, of 200",
 };

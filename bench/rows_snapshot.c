@@ -136,26 +136,74 @@ static bool run_take(const struct bench *bench, struct samples *op, struct sampl
 }
 
 const struct bench_row row_restore_1 = {
-    "restore_1", "us", "floor_exit", {TARGET_AT_MOST, 1.15}, run_restore, 1,
+    "restore_1",
+    "us",
+    "floor_exit",
+    {TARGET_AT_MOST, 1.15},
+    run_restore,
+    1,
+    "restore after a call that writes 1 page again",
 };
 const struct bench_row row_restore_16 = {
-    "restore_16", "us", "floor_exit", {TARGET_AT_MOST, 3}, run_restore, 16,
+    "restore_16",
+    "us",
+    "floor_exit",
+    {TARGET_AT_MOST, 3},
+    run_restore,
+    16,
+    "restore after a call that writes 16 pages again",
 };
 const struct bench_row row_restore_256 = {
-    "restore_256", "us", "floor_exit", {TARGET_AT_MOST, 1 + 0.15 * 256}, run_restore, 256,
+    "restore_256",
+    "us",
+    "floor_exit",
+    {TARGET_AT_MOST, 1 + 0.15 * 256},
+    run_restore,
+    256,
+    "restore after a call that writes 256 pages again",
 };
 const struct bench_row row_restore_1000 = {
-    "restore_1000", "us", "floor_exit", {TARGET_AT_MOST, 1 + 0.25 * 1000}, run_restore, 1000,
+    "restore_1000",
+    "us",
+    "floor_exit",
+    {TARGET_AT_MOST, 1 + 0.25 * 1000},
+    run_restore,
+    1000,
+    "restore after a call that writes 1,000 pages again",
 };
 const struct bench_row row_restore_16_call = {
-    "restore_16_call", "us", "floor_exit", {TARGET_RATIO, 1.2}, run_restore_call, 16,
+    "restore_16_call",
+    "us",
+    "floor_exit",
+    {TARGET_RATIO, 1.2},
+    run_restore_call,
+    16,
+    "restore and a call that writes the same 16 pages again",
 };
 const struct bench_row row_restore_16_cold = {
-    "restore_16_cold", "us", "floor_exit", {TARGET_NONE, 0}, run_restore_cold, 16,
+    "restore_16_cold",
+    "us",
+    "floor_exit",
+    {TARGET_NONE, 0},
+    run_restore_cold,
+    16,
+    "restore and a call that writes 16 other pages every time",
 };
 const struct bench_row row_snapshot_take = {
-    "snapshot_take", "us", "floor_exit", {TARGET_AT_MOST, 5}, run_take, 16,
+    "snapshot_take",
+    "us",
+    "floor_exit",
+    {TARGET_AT_MOST, 5},
+    run_take,
+    16,
+    "snapshot after a call that wrote 16 pages",
 };
 const struct bench_row row_take_256 = {
-    "take_256", "us", "floor_exit", {TARGET_AT_MOST, 5 + 0.5 * 256}, run_take, 256,
+    "take_256",
+    "us",
+    "floor_exit",
+    {TARGET_AT_MOST, 5 + 0.5 * 256},
+    run_take,
+    256,
+    "snapshot after a call that wrote 256 pages",
 };

@@ -83,5 +83,11 @@ static bool run_other(const struct bench *bench, struct samples *op, struct samp
 }
 
 const struct bench_row row_ref_call_thread = {
-    "ref_call_thread", "us", "floor_exit", {TARGET_NONE, 0}, run_other, 0,
+    "ref_call_thread",
+    "us",
+    "floor_exit",
+    {TARGET_NONE, 0},
+    run_other,
+    0,
+    "a call from another thread than the last one",
 };
