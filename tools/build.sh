@@ -2,36 +2,40 @@
 # Configures and builds one tree below build/, quietly unless it fails.
 # shellcheck shell=bash
 
-# Configures anew only when the options differ from the last time; later
-# changes of CMakeLists.txt are noticed by the build itself.
+build_failed() # TREE
+{
+    local log=build/log/build-$1.log
+    say "build/$1 does not build (all of it in $log):"
+    grep -v '^\[[0-9]*/[0-9]*\] Building' "$log" | tail -n 60 >&2
+    return 1
+}
+
+# Configures anew only when the options differ from the last time, or the tree
+# was elsewhere; later changes of CMakeLists.txt are noticed by the build itself.
 build_configure() # TREE OPTION...
 {
-    local tree=build/$1 log=build/log/build-$1.log
+    local name=$1 tree=build/$1
     shift
-    if [[ -f $tree/build.ninja && $(cat "$tree/options" 2>/dev/null) == "$*" ]]; then
+    if [[ -f $tree/build.ninja && $(cat "$tree/options" 2>/dev/null) == "$PWD $*" ]]; then
         return 0
     fi
     rm -rf "$tree"
     mkdir -p "$tree" build/log
-    cmake -S . -B "$tree" -G Ninja -DCMAKE_COMPILE_WARNING_AS_ERROR=ON "$@" >"$log" 2>&1 ||
-        return
-    printf '%s' "$*" >"$tree/options"
+    cmake -S . -B "$tree" -G Ninja -DCMAKE_COMPILE_WARNING_AS_ERROR=ON "$@" \
+        >"build/log/build-$name.log" 2>&1 || { build_failed "$name"; return; }
+    printf '%s' "$PWD $*" >"$tree/options"
 }
 
 # Builds TARGET ("all" for everything) in build/TREE.
 build() # TREE TARGET OPTION...
 {
-    local tree=$1 target=$2 log=build/log/build-$1.log
+    local tree=$1 target=$2
     shift 2
-    if build_configure "$tree" "$@" &&
-        cmake --build "build/$tree" --target "$target" >"$log" 2>&1; then
-        # Programs whose source has gone would otherwise still be run.
-        ninja -C "build/$tree" -t cleandead >/dev/null
-        return 0
-    fi
-    say "build/$tree does not build (all of it in $log):"
-    grep -v '^\[[0-9]*/[0-9]*\] Building' "$log" | tail -n 60 >&2
-    return 1
+    build_configure "$tree" "$@" || return
+    cmake --build "build/$tree" --target "$target" >"build/log/build-$tree.log" 2>&1 ||
+        { build_failed "$tree"; return; }
+    # Programs whose source has gone would otherwise still be run.
+    ninja -C "build/$tree" -t cleandead >/dev/null || true
 }
 
 build_gcc() # TARGET

@@ -74,6 +74,7 @@ lane_lint()
     packages_need python3 clang-format-14 shellcheck || return
     tally_run lint tools/lint
     tally_run "lint packages" tools/test-packages
+    tally_run "lint lanes" tools/test-lanes
 }
 
 # Only configured, not built. No NDEBUG: assertions tell the tools what holds.
@@ -292,7 +293,9 @@ aside_begin() # LANE...
         prepare_nested "$lane" || tally_fail "lane $lane: did not build"
     done
     (($#)) || return 0
+    mkdir -p build/log
     (
+        trap tally_stop TERM
         passed=0 failed=0 skipped=0 failures=()
         for lane; do
             lane_run "$lane"
@@ -300,6 +303,7 @@ aside_begin() # LANE...
         tally_close
     ) >build/log/aside.log 2>&1 &
     aside=$!
+    running+=("$aside")
 }
 
 # Waits for them, and adds what they came to.
@@ -307,6 +311,7 @@ aside_end()
 {
     [[ $aside ]] || return 0
     wait "$aside" || true
+    running=()
     sed '$d' build/log/aside.log
     tally_add aside build/log/aside.log || tally_fail "nested lanes: see build/log/aside.log"
 }

@@ -7,6 +7,16 @@
 
 passed=0 failed=0 skipped=0
 failures=()
+running=() # what to end when this is interrupted
+
+# For INT, TERM and HUP. Below timeout, in a process group of its own, a program
+# does not see Ctrl-C, and bash would go on with the next one.
+tally_stop()
+{
+    trap '' INT TERM HUP
+    ((${#running[@]} == 0)) || kill "${running[@]}" 2>/dev/null || true
+    exit 130
+}
 
 tally_pass() # WHAT
 {
@@ -52,9 +62,13 @@ tally_run() # LABEL COMMAND...
     shift
     output=build/log/test-${label//[ \/]/-}.log
     mkdir -p build/log
-    # The outer redirection hides what bash itself says of a death by signal.
+    # The outer redirection hides what bash itself says of a death by signal. In
+    # the background, so that bash sees signals meanwhile; there it ignores two.
     {
-        timeout -k 10 "$limit" "$@" </dev/null >"$output" 2>&1 || status=$?
+        env --default-signal=INT,QUIT timeout -k 10 "$limit" "$@" </dev/null >"$output" 2>&1 &
+        running+=($!)
+        wait $! || status=$?
+        unset 'running[-1]'
     } 2>/dev/null
     if ! tally_add "$label" "$output"; then
         why="no closing line, exit status $status"
