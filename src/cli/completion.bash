@@ -17,7 +17,8 @@ _hyperlight_functions() # COMMAND GUEST
         sed -nE '/^exports$/,/^imports$/s/^  [a-z0-9]+ ([A-Za-z0-9_]+)\(.*/\1/p'
 }
 
-# Words behind the verb that are no options and no values of options.
+# Words behind the verb that are no options and no values of options. To bash,
+# --heap=1M are three words.
 _hyperlight_words()
 {
     local i word
@@ -26,7 +27,10 @@ _hyperlight_words()
         word=${COMP_WORDS[i]}
         case $word in
         --json | --raw | --time | --help | --after | --allow-process) ;;
-        -*) i=$((i + 1)) ;;
+        -*)
+            i=$((i + 1))
+            [[ ${COMP_WORDS[i]-} != = ]] || i=$((i + 1))
+            ;;
         *) words+=("$word") ;;
         esac
     done
@@ -42,6 +46,11 @@ _hyperlight()
         return
     fi
     _hyperlight_words
+    if [[ $current == = ]]; then
+        current=''
+    elif [[ $previous == = ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
     case $previous in
     --hypervisor) candidates='any kvm process' ;;
     --log) candidates='off error warn info debug trace' ;;
