@@ -14,7 +14,8 @@ set(HL_GUEST_COMPILE_FLAGS ${compile_flags} CACHE INTERNAL "")
 set(HL_GUEST_LINK_FLAGS ${link_flags} CACHE INTERNAL "")
 
 # Flags for everything that runs in a guest: the compiler's own headers and
-# ours, none of the build machine's.
+# ours, none of the build machine's. CMAKE_C_FLAGS may have a sanitizer for the
+# host, which has no runtime here; a guest's own options come behind these.
 function(hl_guest_flags target)
     if(NOT CMAKE_C_COMPILER)
         message(FATAL_ERROR "hyperlight_add_guest needs C: project(... LANGUAGES C ...)")
@@ -24,7 +25,7 @@ function(hl_guest_flags target)
             OUTPUT_VARIABLE compiler_include OUTPUT_STRIP_TRAILING_WHITESPACE)
         set(HL_COMPILER_INCLUDE ${compiler_include} CACHE INTERNAL "")
     endif()
-    target_compile_options(${target} PRIVATE ${HL_GUEST_COMPILE_FLAGS}
+    target_compile_options(${target} PRIVATE -fno-sanitize=all ${HL_GUEST_COMPILE_FLAGS}
         -nostdinc -isystem ${HL_COMPILER_INCLUDE})
     target_include_directories(${target} PRIVATE ${HL_INCLUDE_DIR})
     target_include_directories(${target} SYSTEM PRIVATE ${HL_INCLUDE_DIR}/hyperlight/libc)
@@ -40,7 +41,7 @@ function(hyperlight_add_guest name)
     add_executable(${target} ${ARGN})
     hl_guest_flags(${target})
     target_link_libraries(${target} PRIVATE hyperlight_guest)
-    target_link_options(${target} PRIVATE ${HL_GUEST_LINK_FLAGS} -Wl,-T,${script})
+    target_link_options(${target} PRIVATE -fno-sanitize=all ${HL_GUEST_LINK_FLAGS} -Wl,-T,${script})
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name} LINKER_LANGUAGE C
         LINK_DEPENDS ${script}
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/guests)
