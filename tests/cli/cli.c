@@ -26,12 +26,31 @@ const char *cli_program(void)
     return path;
 }
 
+static char folder[] = "/tmp/hl-cli-XXXXXX";
+static bool made;
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    return remove(path);
+}
+
+static void remove_folder(void)
+{
+    if (made)
+        nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 static void need(hl_hypervisor which)
 {
     hl_error err;
 
-    if (hl_hypervisor_probe(which, &err))
-        test_skip("%s", err.text);
+    if (!hl_hypervisor_probe(which, &err))
+        return;
+    remove_folder(); /* who skips runs nothing at the exit */
+    test_skip("%s", err.text);
 }
 
 void cli_need_hypervisor(void)
@@ -56,26 +75,10 @@ void cli_without_devices(void)
     CHECK_INT(mount("none", "/dev", "tmpfs", 0, NULL), 0);
 }
 
-static char folder[] = "/tmp/hl-cli-XXXXXX";
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
-{
-    (void)st;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void remove_folder(void)
-{
-    nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 const char *cli_file(const char *name)
 {
     static char paths[4][256];
     static unsigned next;
-    static bool made;
     char *path = paths[next++ % 4];
 
     if (!made) {
