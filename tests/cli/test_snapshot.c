@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hyperlight snapshot: saves a guest that goes on elsewhere. */
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -49,7 +50,7 @@ TEST(snapshot_of_a_guest_in_a_process)
 
 TEST(snapshot_says_what_is_wrong)
 {
-    char file[300];
+    char file[300], pipe[300];
 
     snprintf(file, sizeof file, "%s", cli_file("file"));
     CLI_CHECK({2, "", "wanted: hyperlight snapshot", {"snapshot"}},
@@ -62,6 +63,8 @@ TEST(snapshot_says_what_is_wrong)
               {2, "", "b is one word too many", {"snapshot", "SIMPLE", "b", "-o", file}},
               {3, "", "/no/guest: No such file", {"snapshot", "/no/guest", "-o", file}});
     cli_need_hypervisor();
+    snprintf(pipe, sizeof pipe, "%s", cli_file("pipe"));
+    CHECK_INT(mkfifo(pipe, 0600), 0);
     CLI_CHECK({2,
                "",
                "--after needs the name of a function",
@@ -79,7 +82,7 @@ TEST(snapshot_says_what_is_wrong)
                "",
                "deadline",
                {"snapshot", "SIMPLE", "--deadline", "9ms", "-o", file, "--after", "Spin"}},
-              {7, "", "/dev/null: not a regular file", {"snapshot", "SIMPLE", "-o", "/dev/null"}},
+              {7, "", "pipe: not a regular file", {"snapshot", "SIMPLE", "-o", pipe}},
               {7, "", "/no/such/folder/file", {"snapshot", "SIMPLE", "-o", "/no/such/folder/file"}},
               {1,
                "",
