@@ -11,8 +11,9 @@ lanes_ci=("${lanes_lint[@]}" manual blocks gcc install clang asan tsan mingw cov
 # Beside these: emulated machines need one processor, and ten minutes of it.
 lanes_nested=(svm vtx)
 
-# What the slow emulated VT-x machine runs: all but what takes more than half a
-# minute there to repeat one thing many times, and files.
+# What the slow emulated VT-x machine runs: VM tests, all but what takes more than
+# half a minute there to repeat one thing many times, and files; and of the tests
+# with a look inside those of tenants who follow each other.
 vtx_selection=(--skip cancel_storm --skip 64_sandboxes --skip leaves_nothing
     --skip snapfile --skip sweep --skip life_with_random --skip clones)
 
@@ -249,7 +250,8 @@ lane_svm()
 
 lane_vtx()
 {
-    run_nested vtx vm --timeout "$nested_seconds" "${vtx_selection[@]}" "${nested_quick[@]}"
+    run_nested vtx vm build/static/tests/whitebox/test_tenant --timeout "$nested_seconds" \
+        "${vtx_selection[@]}" "${nested_quick[@]}"
 }
 
 # Guests in processes where little is allowed: each way of tests/process/confine.c.
