@@ -76,6 +76,7 @@ lane_lint()
     tally_run lint tools/lint
     tally_run "lint packages" tools/test-packages
     tally_run "lint lanes" tools/test-lanes
+    tally_run "lint dev" tools/test-dev
 }
 
 # Only configured, not built. No NDEBUG: assertions tell the tools what holds.
