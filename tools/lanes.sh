@@ -207,7 +207,7 @@ lane_blocks()
 {
     packages_need "${packages_core[@]}" g++ make pkgconf python3 && build_gcc product &&
         build_install "$PWD/build/doc-blocks" || return
-    tally_run blocks tools/doc-blocks build/gcc "$PWD/build/doc-blocks"
+    tally_run blocks tools/doc-blocks "$PWD/build/doc-blocks"
 }
 
 lane_headers()
