@@ -37,8 +37,10 @@ install(FILES ${PROJECT_BINARY_DIR}/hyperlightConfig.cmake
     DESTINATION ${package_dir})
 file(RELATIVE_PATH HL_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" HL_PREFIX_FROM_PC ${HL_PREFIX_FROM_PC})
-configure_file(cmake/hyperlight.pc.in hyperlight.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/hyperlight.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+foreach(name hyperlight hyperlight-test)
+    configure_file(cmake/${name}.pc.in ${name}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
 
 # Documents and examples.
 install(FILES README.md SECURITY.md CHANGELOG.md DESTINATION share/doc/hyperlight)
