@@ -57,7 +57,8 @@ install(FILES src/cli/completion.bash DESTINATION share/bash-completion/completi
 # The Debian package: "./dev package".
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 set(CPACK_PACKAGE_NAME hyperlight)
-set(CPACK_PACKAGE_CONTACT "the maintainers of Hyperlight for C")
+# Debian wants an address; this one is nobody's.
+set(CPACK_PACKAGE_CONTACT "The maintainers of Hyperlight for C <hyperlight@example.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "run untrusted native code in micro virtual machines")
 string(CONCAT CPACK_PACKAGE_DESCRIPTION
     "A library that runs functions of untrusted native code in micro virtual machines\n"
