@@ -43,7 +43,8 @@ foreach(name hyperlight hyperlight-test)
 endforeach()
 
 # Documents and examples.
-install(FILES README.md SECURITY.md CHANGELOG.md DESTINATION share/doc/hyperlight)
+install(FILES README.md SECURITY.md CHANGELOG.md CONTRIBUTING.md CODE_OF_CONDUCT.md
+    DESTINATION share/doc/hyperlight)
 install(FILES LICENSE DESTINATION share/doc/hyperlight RENAME copyright)
 install(DIRECTORY docs DESTINATION share/doc/hyperlight PATTERN man EXCLUDE)
 install(DIRECTORY examples DESTINATION share/doc/hyperlight
