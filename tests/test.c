@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 99, EXIT_SKIPPED = 77 };
+enum { FULL_TIMES = 20 }; /* as long may a long version take */
 
 static struct test_entry *first, **last = &first;
 static const char *current = "?";
@@ -80,14 +81,15 @@ static void run_body(void *test)
  * itself is reported here. */
 static int run(struct test_entry *test)
 {
-    const int code = hl_test_child(run_body, test, test->seconds);
+    const unsigned seconds = test->seconds * (test_full() ? FULL_TIMES : 1);
+    const int code = hl_test_child(run_body, test, seconds);
 
     if (code == EXIT_OK || code == EXIT_FAILED || code == EXIT_SKIPPED)
         return code;
     if (code == HL_TEST_NO_CHILD)
         printf("not ok %s - no process: %s\n", test->name, strerror(errno));
     else if (code == 128 + SIGALRM)
-        printf("not ok %s - not done after %u s\n", test->name, test->seconds);
+        printf("not ok %s - not done after %u s\n", test->name, seconds);
     else if (code > 128)
         printf("not ok %s - died of signal %d\n", test->name, code - 128);
     else

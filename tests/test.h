@@ -11,7 +11,8 @@
  * "N passed, N failed, N skipped" at the end; exit status 0 unless one failed.
  *   PROGRAM [--only PART] [--skip PART]... [--list]     PART: of a test's name
  * A test that runs longer than its time-out (60 s; TEST_SLOW: 600 s) fails.
- * HL_TEST_FULL=1 asks for the long version: test_full(). */
+ * HL_TEST_FULL=1 asks for the long version, test_full(), and gives it 20 times
+ * as long. */
 typedef void (*test_body)(void);
 struct test_entry {
     const char *name;

@@ -111,9 +111,9 @@ hl_status content_adopt(struct content **out, const struct base *from, uint64_t 
         if (!*out)
             status = error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
     }
-    base_release(base);
-    if (!status && base_is_sparse((*out)->base))
+    if (!status && base_is_sparse(base))
         status = content_scatter(out, memory_size, err);
+    base_release(base);
     if (status) {
         content_release(*out);
         *out = NULL;
