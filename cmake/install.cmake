@@ -16,6 +16,11 @@ install(TARGETS hyperlight_cli RUNTIME DESTINATION bin)
 install(TARGETS hyperlight_guest ARCHIVE DESTINATION ${guest_dir})
 install(FILES src/guest/guest.ld src/guest/compile_flags.txt src/guest/link_flags.txt
     DESTINATION ${guest_dir})
+# Guests look for headers here: in /usr the host's lie beside ours.
+file(RELATIVE_PATH headers /${guest_dir}/include /include/hyperlight)
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/guest_include)
+file(CREATE_LINK ${headers} ${PROJECT_BINARY_DIR}/guest_include/hyperlight SYMBOLIC)
+install(DIRECTORY ${PROJECT_BINARY_DIR}/guest_include/ DESTINATION ${guest_dir}/include)
 file(RELATIVE_PATH HL_GUEST_FROM_BIN /bin /${guest_dir})
 configure_file(cmake/hyperlight-cc.in hyperlight-cc @ONLY
     FILE_PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ
