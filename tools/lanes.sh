@@ -106,7 +106,8 @@ lane_gcc()
 # What is installed, as strangers use it.
 lane_install()
 {
-    packages_need "${packages_core[@]}" g++ make pkgconf mandoc dpkg-dev binutils &&
+    packages_need "${packages_core[@]}" g++ make pkgconf mandoc dpkg-dev file \
+        binutils &&
         build_gcc product || return
     tally_run install tests/install/run
 }

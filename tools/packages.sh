@@ -11,7 +11,8 @@ declare -A packages_rpm=(
     [clang-format-14]=clang-tools-extra [clang-tidy-14]=clang-tools-extra
     [gcc-mingw-w64-x86-64-win32]=mingw64-gcc [gcc-mingw-w64-x86-64-posix]=mingw64-gcc)
 # These are there by the same name; what is in neither list, Debian alone has.
-packages_rpm_same=' gcc cmake ninja-build python3 clang cppcheck make binutils mandoc dpkg-dev '
+packages_rpm_same=' gcc cmake ninja-build python3 clang cppcheck make binutils mandoc'
+packages_rpm_same+=' dpkg-dev file '
 packages_rpm_same+='doxygen '
 
 # apt, dnf, tdnf, or nothing.
