@@ -334,6 +334,11 @@ bool hl_snapshot_import(hl_symbol *out, const hl_snapshot *snapshot, size_t inde
 /* The version of the binary interface (docs/abi.md) between it and this library. */
 uint32_t hl_guest_abi(const hl_guest *guest);
 uint32_t hl_snapshot_abi(const hl_snapshot *snapshot);
+/* Does its fallback get the calls of functions that it does not export? */
+bool hl_guest_fallback(const hl_guest *guest);
+bool hl_snapshot_fallback(const hl_snapshot *snapshot);
+/* What its sandbox ran on, and what it can go on on alone; never ANY. */
+hl_hypervisor hl_snapshot_hypervisor(const hl_snapshot *snapshot);
 
 enum { HL_READ = 1, HL_WRITE = 2, HL_EXECUTE = 4 };
 typedef struct hl_area {

@@ -62,6 +62,21 @@ uint32_t hl_snapshot_abi(const hl_snapshot *snapshot)
     return hl_guest_abi(snapshot->guest);
 }
 
+bool hl_guest_fallback(const hl_guest *guest)
+{
+    return guest->image.fallback != HL_INDEX_NAMED;
+}
+
+bool hl_snapshot_fallback(const hl_snapshot *snapshot)
+{
+    return hl_guest_fallback(snapshot->guest);
+}
+
+hl_hypervisor hl_snapshot_hypervisor(const hl_snapshot *snapshot)
+{
+    return snapshot->kind.hv->id;
+}
+
 bool hl_guest_segment(hl_area *out, const hl_guest *guest, size_t index)
 {
     const struct image_segment *segment;

@@ -344,11 +344,31 @@ TEST(create_has_the_memory_that_its_guest_foretold)
     CHECK(hl_snapshot_import(&other, snapshot, 0) && !hl_snapshot_import(&symbol, snapshot, 1));
     CHECK_STR(other.name, "HostPrint");
     CHECK(hl_guest_abi(guest) == 1 && hl_snapshot_abi(snapshot) == 1);
+    CHECK(hl_snapshot_fallback(snapshot));
     config.heap_size = 1;
     CHECK(!hl_guest_area(&foretold, guest, &config, 0) && hl_guest_area(&foretold, guest, NULL, 0));
     hl_snapshot_release(snapshot);
     hl_sandbox_destroy(box);
     hl_guest_release(guest);
+}
+
+/* What a snapshot is of; HELLO exports one function, and has nothing for others. */
+TEST(create_tells_fallback_and_hypervisor)
+{
+    hl_guest *guest = vm_guest("hello"), *other = vm_guest("simple");
+    hl_sandbox *box;
+    hl_snapshot *snapshot;
+
+    CHECK(!hl_guest_fallback(guest) && hl_guest_fallback(other));
+    CHECK(!hl_sandbox_create(&box, guest, NULL, NULL, NULL));
+    CHECK(!hl_snapshot_take(&snapshot, box, NULL));
+    hl_sandbox_destroy(box);
+    CHECK(!hl_snapshot_fallback(snapshot));
+    CHECK_STR(hl_hypervisor_name(hl_snapshot_hypervisor(snapshot)),
+              vm_hypervisor() == HL_HYPERVISOR_PROCESS ? "process" : "kvm");
+    hl_snapshot_release(snapshot);
+    hl_guest_release(guest);
+    hl_guest_release(other);
 }
 
 /* ---- How the host maps it ------------------------------------------------------------- */
