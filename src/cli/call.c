@@ -105,8 +105,8 @@ static int call(struct call *c, const struct subject *subject, char *const words
     if (result)
         return result;
     if (repeat(&ret, c, &err))
-        result = cli_error(&err, c->run.json);
-    else if (c->run.json)
+        result = cli_error(&err);
+    else if (cli_json)
         print_json(c, &ret);
     else if (c->raw)
         value_write(&ret);
@@ -123,7 +123,7 @@ static int run(int argc, char **argv)
     struct call c = {.repeat = 1};
     const struct option options[] = {
         {"--repeat", "N", OPTION_COUNT, &c.repeat, "call so often; the last result is printed [1]"},
-        {"--json", NULL, OPTION_FLAG, &c.run.json, "result, hypervisor and times as JSON"},
+        {"--json", NULL, OPTION_FLAG, &cli_json, "result, hypervisor and times as JSON"},
         {"--raw", NULL, OPTION_FLAG, &c.raw, "the bytes of a str or bytes result, nothing else"},
         RUNNING_OPTIONS(&c.run),
         OPTION_END};
@@ -136,11 +136,12 @@ static int run(int argc, char **argv)
     if (rest < 0)
         return options_exit(rest);
     if (c.raw && text_is_terminal(stdout))
-        return cli_usage("call: --raw writes what the guest made as it is, so not to a terminal");
-    c.run.quiet = c.raw || c.run.json;
+        return cli_finish(cli_usage("call: --raw writes what the guest made as it is, so not to a "
+                                    "terminal"));
+    c.run.quiet = c.raw || cli_json;
     c.function = words[1];
     if (subject_open(&subject, words[0], &err)) {
-        cli_error(&err, c.run.json);
+        cli_error(&err);
         result = (int)subject_exit(&err);
     } else {
         result = call(&c, &subject, argv + rest, (uint32_t)(argc - rest));

@@ -28,11 +28,14 @@ extern const struct verb verb_call, verb_snapshot, verb_inspect, verb_doctor, ve
 
 /* One line on standard error, "hyperlight: ...", with controls escaped. */
 void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The same; the result is CLI_USAGE. */
+
+/* --json was among the options: what is wrong is an object on standard output,
+ * too. Each of the two below says it, once in a run; the result is the exit
+ * status that it means, for cli_finish. */
+extern bool cli_json;
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Says what is wrong, as JSON on standard output too; the exit status it means,
- * for cli_finish. */
-int cli_error(const hl_error *err, bool json);
+int cli_error(const hl_error *err);
+
 /* Flushes standard output: `result`, or CLI_SYSTEM if it could not be written,
  * which it says the first time; soon after the write, or the reason is another. */
 int cli_finish(int result);

@@ -25,9 +25,10 @@ void doctor_say(struct doctor *d, enum finding kind, const char *topic, const ch
     va_list args;
 
     va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
+    if (vsnprintf(line, sizeof line, format, args) >= (int)sizeof line)
+        line[text_whole(line, sizeof line - 4)] = '\0';
     va_end(args);
-    if (d->json) {
+    if (cli_json) {
         json_open(&d->out, NULL, '{');
         json_string(&d->out, "topic", topic);
         json_string(&d->out, "found", k->name);
@@ -106,7 +107,7 @@ static bool report(struct doctor *d)
 static int run(int argc, char **argv)
 {
     struct doctor d = {.out = {stdout, false}};
-    const struct option options[] = {{"--json", NULL, OPTION_FLAG, &d.json, "all of it as JSON"},
+    const struct option options[] = {{"--json", NULL, OPTION_FLAG, &cli_json, "all of it as JSON"},
                                      {"--allow-process", NULL, OPTION_FLAG, &d.allow_process,
                                       "succeed if guests can run in processes alone, too"},
                                      OPTION_END};
@@ -115,12 +116,12 @@ static int run(int argc, char **argv)
 
     if (rest < 0)
         return options_exit(rest);
-    if (d.json) {
+    if (cli_json) {
         json_open(&d.out, NULL, '{');
         json_open(&d.out, "findings", '[');
     }
     usable = report(&d);
-    if (d.json) {
+    if (cli_json) {
         json_close(&d.out, ']');
         json_bool(&d.out, "usable", usable);
         json_close(&d.out, '}');

@@ -10,7 +10,7 @@
 enum finding { FOUND_GOOD, FOUND_PLAIN, FOUND_NOTE, FOUND_BAD };
 
 struct doctor {
-    bool json, allow_process;
+    bool allow_process;
     struct json out;
 };
 /* One line of the report: what it is about, and what was found. */

@@ -45,7 +45,7 @@ bool file_read(char **out, size_t *size, const char *path, size_t most)
     *out = NULL;
     *size = 0;
     if (standard && taken)
-        return cli_say("-: standard input can be read once"), false;
+        return cli_usage("-: standard input can be read once"), false;
     taken = taken || standard;
     if (!error)
         error = read_all(out, size, file, most);
@@ -56,8 +56,8 @@ bool file_read(char **out, size_t *size, const char *path, size_t most)
     free(*out);
     *out = NULL;
     if (error == EFBIG)
-        cli_say("%s: larger than %zu bytes", path, most);
+        cli_usage("%s: larger than %zu bytes", path, most);
     else
-        cli_say("%s: %s", path, strerror(error));
+        cli_usage("%s: %s", path, strerror(error));
     return false;
 }

@@ -9,7 +9,6 @@
 struct inspection {
     struct subject subject;
     hl_config config;
-    bool json;
 };
 
 /* ---- The same questions to both kinds ------------------------------------------ */
@@ -167,7 +166,7 @@ static int run(int argc, char **argv)
 {
     struct inspection in = {.config = {.struct_size = sizeof(hl_config)}};
     const struct option options[] = {
-        {"--json", NULL, OPTION_FLAG, &in.json, "all of it as JSON"},
+        {"--json", NULL, OPTION_FLAG, &cli_json, "all of it as JSON"},
         {"--heap", "SIZE", OPTION_SIZE, &in.config.heap_size, "of a guest: heap that it would get"},
         {"--stack", "SIZE", OPTION_SIZE, &in.config.stack_size, "its stack"},
         {"--messages", "SIZE", OPTION_SIZE, &in.config.message_size, "its messages, each way"},
@@ -180,12 +179,12 @@ static int run(int argc, char **argv)
     if (rest < 0)
         return options_exit(rest);
     if (subject_open(&in.subject, words[0], &err)) {
-        cli_error(&err, in.json);
+        cli_error(&err);
         result = (int)subject_exit(&err);
     } else if (!sizes_fit(&in)) {
         result = cli_usage("inspect: a size is out of range: heap 64K to 64G, stack 16K to 64M, "
                            "messages 64K to 4G");
-    } else if (in.json) {
+    } else if (cli_json) {
         print_json(&in);
     } else {
         print_text(&in);

@@ -40,6 +40,6 @@ int options_parse(const struct verb *verb, const struct option table[], int argc
 /* The exit status for a negative result of options_parse. */
 static inline int options_exit(int result)
 {
-    return result == -2 ? cli_finish(CLI_OK) : CLI_USAGE;
+    return cli_finish(result == -2 ? CLI_OK : CLI_USAGE);
 }
 #endif

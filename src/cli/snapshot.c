@@ -24,7 +24,7 @@ static int warm_up(struct saving *s, char *const words[], uint32_t count)
     result = running_parse(&s->arguments, &s->run, function, words + 1, count - 1);
     if (!result &&
         hl_sandbox_call(NULL, s->run.box, function, s->arguments.values, s->arguments.count, &err))
-        result = cli_error(&err, s->run.json);
+        result = cli_error(&err);
     return result;
 }
 
@@ -38,7 +38,7 @@ static int save(const struct saving *s)
         hl_snapshot_save(snapshot, s->path, &err);
     hl_snapshot_release(snapshot);
     if (err.status)
-        return cli_error(&err, s->run.json);
+        return cli_error(&err);
     if (s->run.time)
         cli_say("saved in %.1f us", running_now_us() - start);
     return CLI_OK;
@@ -64,7 +64,7 @@ static int run(int argc, char **argv)
     if (!s.path)
         return cli_usage("snapshot: -o FILE says where to");
     if (subject_open(&subject, words[0], &err)) {
-        cli_error(&err, false);
+        cli_error(&err);
         result = (int)subject_exit(&err);
     } else {
         result = running_begin(&s.run, &subject);

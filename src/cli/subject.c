@@ -143,7 +143,7 @@ int running_begin(struct running *r, const struct subject *subject)
     r->config.init_data = r->init;
     r->config.init_size = size;
     if (create(r, subject, &err)) {
-        cli_error(&err, r->json);
+        cli_error(&err);
         advise(r, subject, &err);
         return (int)cli_exit_of(err.status);
     }

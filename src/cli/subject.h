@@ -21,7 +21,7 @@ struct running {
     hl_config config;
     const char *init_path;
     char *init; /* malloc'd */
-    bool allow_process, time, json;
+    bool allow_process, time;
     bool quiet; /* what the guest prints goes to standard error */
     hl_host *host;
     hl_sandbox *box;

@@ -30,6 +30,46 @@ size_t text_character(const char *p, size_t left)
     return n;
 }
 
+size_t text_whole(const char *text, size_t most)
+{
+    const size_t len = strnlen(text, most + 1);
+    size_t back;
+
+    if (len <= most)
+        return len;
+    for (back = 0; back < 3 && back < most; back++)
+        if (((unsigned char)text[most - back] & 0xc0) != 0x80)
+            return most - back;
+    return most;
+}
+
+bool text_needs_quotes(const char *text)
+{
+    return !*text || text[strcspn(text, " \t\n\v\f\r")];
+}
+
+const char *text_shown(char out[TEXT_SHOWN], const char *text)
+{
+    const char *quote = text_needs_quotes(text) ? "'" : "";
+    const size_t len = text_whole(text, 200);
+
+    snprintf(out, TEXT_SHOWN, "%s%.*s%s%s", quote, (int)len, text, text[len] ? "..." : "", quote);
+    return out;
+}
+
+const char *text_size(char out[24], uint64_t bytes)
+{
+    static const char units[] = "\0KMG";
+    unsigned unit = 0;
+
+    while (bytes && !(bytes & 1023) && unit < 3) {
+        bytes >>= 10;
+        unit++;
+    }
+    snprintf(out, 24, "%llu%.1s", (unsigned long long)bytes, units + unit);
+    return out;
+}
+
 /* A control character of n bytes; the C1 controls are 0xc2 0x80 to 0x9f. */
 static bool is_control(const char *p, size_t n)
 {

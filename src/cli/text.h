@@ -5,10 +5,21 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Bytes of the well-formed UTF-8 character at p, 0 if there is none. */
 size_t text_character(const char *p, size_t left);
+
+/* How much of a text fits into `most` bytes without cutting a character. */
+size_t text_whole(const char *text, size_t most);
+/* As messages show it: cut, and 'in quotes' if it would not be seen otherwise,
+ * because it is empty or has blanks. */
+enum { TEXT_SHOWN = 256 };
+bool text_needs_quotes(const char *text);
+const char *text_shown(char out[TEXT_SHOWN], const char *text);
+/* As options take it: 4097, 64K, 16M, 2G. */
+const char *text_size(char out[24], uint64_t bytes);
 
 /* Writes text with control characters and what is not UTF-8 as \xNN; newline
  * and tab stay if `lines`. */

@@ -174,6 +174,27 @@ void cli_check(const struct cli_row rows[], size_t count)
     }
 }
 
+void cli_check_json(const struct cli_json_row rows[], size_t count)
+{
+    static const char program[] = "import json, sys\n"
+                                  "out, status, text = sys.argv[1].split('\\x1f')\n"
+                                  "e = json.loads(out)['error']\n"
+                                  "assert e['status'] == status and text in e['text'], e\n"
+                                  "assert sorted(e) == ['code', 'status', 'text'], e";
+    static char all[sizeof((struct cli *)0)->out + 1024];
+    const struct cli *found;
+    size_t i;
+
+    for (i = 0; i < count; i++) {
+        found = cli_run(rows[i].args);
+        if (found->status != rows[i].status || !*found->err)
+            FAIL("row %zu: status %d, wanted %d; error \"%s\"", i, found->status, rows[i].status,
+                 found->err);
+        snprintf(all, sizeof all, "%s\x1f%s\x1f%s", found->out, rows[i].name, rows[i].text);
+        cli_python(program, all);
+    }
+}
+
 void cli_python(const char *program, const char *text)
 {
     const char *const args[] = {"python3", "-c", program, text, NULL};

@@ -40,6 +40,20 @@ void cli_check(const struct cli_row rows[], size_t count);
         cli_check(rows_, sizeof rows_ / sizeof *rows_); \
     } while (0)
 
+/* What comes with --json: the exit status, and one object with an error of this
+ * status whose text has `text`. */
+struct cli_json_row {
+    int status;
+    const char *name, *text; /* "E_INVALID" */
+    const char *args[10];
+};
+void cli_check_json(const struct cli_json_row rows[], size_t count);
+#define CLI_CHECK_JSON(...) \
+    do { \
+        const struct cli_json_row rows_[] = {__VA_ARGS__}; \
+        cli_check_json(rows_, sizeof rows_ / sizeof *rows_); \
+    } while (0)
+
 /* A path in a folder of the test's own, which goes with the test. The last four
  * paths live. */
 const char *cli_file(const char *name);

@@ -317,6 +317,30 @@ TEST(call_writes_json)
                CLI("call", "--json", "/no/guest", "F")->out);
 }
 
+/* Wherever it goes wrong, once --json has been read. */
+TEST(call_writes_each_error_as_json)
+{
+    cli_need_hypervisor();
+    CLI_CHECK_JSON(
+        {2, "E_INVALID", "takes 1 arguments", {"call", "--json", "SIMPLE", "EchoI32", "1", "2"}},
+        {2, "E_INVALID", "argument 1 of", {"call", "--json", "SIMPLE", "EchoI32", "x"}},
+        {2, "E_INVALID", "TYPE:VALUE", {"call", "--json", "SIMPLE", "nope", "1", "2"}},
+        {2, "E_UNKNOWN", "nope", {"call", "--json", "HELLO", "nope"}},
+        {2, "E_INVALID", "nofile: No such", {"call", "--json", "SIMPLE", "EchoStr", "@nofile"}},
+        {2,
+         "E_INVALID",
+         "nofile: No such",
+         {"call", "--json", "--init-data", "nofile", "SIMPLE", "EchoStr", "@nofile"}},
+        {2, "E_INVALID", "", {"call", "--json", "SIMPLE", "EchoStr", "\xff"}},
+        {2, "E_INVALID", "wanted 65536", {"call", "--json", "--heap", "65G", "SIMPLE", "F"}},
+        {2, "E_INVALID", "needs a value", {"call", "--json", "--heap"}},
+        {2, "E_INVALID", "wanted: hyperlight call", {"call", "--json"}},
+        {2, "E_INVALID", "no option --nope", {"call", "--json", "--nope"}},
+        {2, "E_INVALID", "wanted a number", {"call", "--json", "--repeat", "0"}},
+        {3, "E_IMAGE", "not a regular", {"call", "--json", "/dev/null", "F"}});
+    CLI_CHECK({2, "", "no option --nope", {"call", "--nope", "--json"}});
+}
+
 /* Starts the command on a terminal of its own, whose other end is *terminal. */
 static pid_t start_on_terminal(int *terminal, const char *const args[])
 {

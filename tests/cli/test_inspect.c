@@ -46,6 +46,14 @@ TEST(inspect_writes_json)
                CLI("inspect", "--json", cli_program())->out);
 }
 
+TEST(inspect_writes_each_error_as_json)
+{
+    CLI_CHECK_JSON({2, "E_INVALID", "64K to 64G", {"inspect", "--json", "--heap", "65G", "HELLO"}},
+                   {2, "E_INVALID", "wanted: hyperlight inspect", {"inspect", "--json"}},
+                   {2, "E_INVALID", "one word too many", {"inspect", "HELLO", "--json", "HELLO"}},
+                   {3, "E_SYSTEM", "/no/guest: No such", {"inspect", "--json", "/no/guest"}});
+}
+
 /* With what its init added; and a snapshot is inspected without a hypervisor. */
 TEST(inspect_shows_a_snapshot)
 {
