@@ -130,7 +130,6 @@ static int run(int argc, char **argv)
     const char *words[2] = {NULL, NULL};
     const int rest = options_parse(&verb_call, options, argc, argv, words);
     struct subject subject;
-    hl_error err;
     int result;
 
     if (rest < 0)
@@ -140,12 +139,9 @@ static int run(int argc, char **argv)
                                     "terminal"));
     c.run.quiet = c.raw || cli_json;
     c.function = words[1];
-    if (subject_open(&subject, words[0], &err)) {
-        cli_error(&err);
-        result = (int)subject_exit(&err);
-    } else {
+    result = subject_open(&subject, words[0]);
+    if (!result)
         result = call(&c, &subject, argv + rest, (uint32_t)(argc - rest));
-    }
     arguments_free(&c.arguments);
     running_end(&c.run);
     subject_close(&subject);

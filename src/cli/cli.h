@@ -36,6 +36,11 @@ extern bool cli_json;
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cli_error(const hl_error *err);
 
+/* What the library says of hl_config, in words of options; cli_error does so. */
+void words_of_command(hl_error *err);
+/* If the error begins with this path, and the path cannot be seen, in quotes. */
+void words_quote_path(hl_error *err, const char *path);
+
 /* Flushes standard output: `result`, or CLI_SYSTEM if it could not be written,
  * which it says the first time; soon after the write, or the reason is another. */
 int cli_finish(int result);

@@ -117,12 +117,15 @@ int cli_usage(const char *format, ...)
 
 int cli_error(const hl_error *err)
 {
+    hl_error said = *err;
+
+    words_of_command(&said);
     if (err->status == HL_E_FAILED)
-        cli_say("the function failed with code %d: %s", err->code, err->text);
+        cli_say("the function failed with code %d: %s", err->code, said.text);
     else
-        cli_say("%s", err->text);
+        cli_say("%s", said.text);
     if (err->status == HL_E_NO_HYPERVISOR)
         cli_say("`hyperlight doctor` says more");
-    print_object(err->status, err->code, err->text);
+    print_object(err->status, err->code, said.text);
     return (int)cli_exit_of(err->status);
 }

@@ -78,15 +78,23 @@ static void print_symbols(const struct inspection *in, const char *title, symbol
         puts("  none");
 }
 
+/* "PATH: snapshot of a guest, x86-64, ABI 1, taken on kvm" */
+static void print_head(const struct inspection *in)
+{
+    text_safe(stdout, in->subject.path, strlen(in->subject.path), false);
+    printf(": %s, ABI %u\n", format_of(in), abi_of(in));
+}
+
 static void print_text(const struct inspection *in)
 {
     char access[4];
     hl_area area;
     size_t i;
 
-    text_safe(stdout, in->subject.path, strlen(in->subject.path), false);
-    printf(": %s, ABI %u\n", format_of(in), abi_of(in));
+    print_head(in);
     print_symbols(in, "exports", export_at);
+    if (subject_fallback(&in->subject))
+        puts("  a fallback, for all other names");
     print_symbols(in, "imports", import_at);
     puts(in->subject.guest ? "memory that a sandbox would have; \"image\" are the file's segments"
                            : "memory; \"image\" are the guest's segments");
@@ -145,6 +153,7 @@ static void print_json(const struct inspection *in)
     json_string(&json, "kind", in->subject.guest ? "guest" : "snapshot");
     json_string(&json, "format", format_of(in));
     json_raw(&json, "abi", "%u", abi_of(in));
+    json_bool(&json, "fallback", subject_fallback(&in->subject));
     symbols_json(&json, "exports", in, export_at);
     symbols_json(&json, "imports", in, import_at);
     areas_json(&json, "segments", in, true);
@@ -153,13 +162,38 @@ static void print_json(const struct inspection *in)
     putchar('\n');
 }
 
-/* A size out of its range, which hl_guest_area does not name: the gate is
- * there in every sandbox. */
-static bool sizes_fit(const struct inspection *in)
+/* Which size is out of its range, hl_guest_area does not say: each is tried
+ * alone. The gate is there in every sandbox. */
+static int check_sizes(const struct inspection *in)
 {
+    const hl_config *all = &in->config;
+    const struct {
+        const char *option, *range;
+        uint64_t value;
+        hl_config alone;
+    } each[] = {
+        {"--heap",
+         "64K to 64G",
+         all->heap_size,
+         {.struct_size = sizeof *all, .heap_size = all->heap_size}},
+        {"--stack",
+         "16K to 64M",
+         all->stack_size,
+         {.struct_size = sizeof *all, .stack_size = all->stack_size}},
+        {"--messages",
+         "64K to 4G",
+         all->message_size,
+         {.struct_size = sizeof *all, .message_size = all->message_size}},
+    };
     hl_area area;
+    char size[24];
+    size_t i;
 
-    return in->subject.snapshot || area_at(&area, in, 0);
+    for (i = 0; in->subject.guest && i < sizeof each / sizeof *each; i++)
+        if (!hl_guest_area(&area, in->subject.guest, &each[i].alone, 0))
+            return cli_usage("inspect: %s is %s, wanted %s", each[i].option,
+                             text_size(size, each[i].value), each[i].range);
+    return CLI_OK;
 }
 
 static int run(int argc, char **argv)
@@ -173,22 +207,17 @@ static int run(int argc, char **argv)
         OPTION_END};
     const char *words[1] = {NULL};
     const int rest = options_parse(&verb_inspect, options, argc, argv, words);
-    hl_error err;
-    int result = CLI_OK;
+    int result;
 
     if (rest < 0)
         return options_exit(rest);
-    if (subject_open(&in.subject, words[0], &err)) {
-        cli_error(&err);
-        result = (int)subject_exit(&err);
-    } else if (!sizes_fit(&in)) {
-        result = cli_usage("inspect: a size is out of range: heap 64K to 64G, stack 16K to 64M, "
-                           "messages 64K to 4G");
-    } else if (cli_json) {
+    result = subject_open(&in.subject, words[0]);
+    if (!result)
+        result = check_sizes(&in);
+    if (!result && cli_json)
         print_json(&in);
-    } else {
+    else if (!result)
         print_text(&in);
-    }
     subject_close(&in.subject);
     return cli_finish(result);
 }

@@ -49,6 +49,7 @@ static bool fill_streams(void)
 
 int main(int argc, char **argv)
 {
+    char shown[TEXT_SHOWN];
     size_t i;
 
     if (!fill_streams())
@@ -63,5 +64,5 @@ int main(int argc, char **argv)
     for (i = 0; i < VERBS; i++)
         if (!strcmp(argv[1], verbs[i]->name))
             return verbs[i]->run(argc - 1, argv + 1);
-    return cli_usage("no verb %s; hyperlight --help lists them", argv[1]);
+    return cli_usage("no verb %s; hyperlight --help lists them", text_shown(shown, argv[1]));
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 struct unit {
     const char *suffix;
     uint64_t factor;
@@ -108,6 +110,7 @@ static int parse_one(const struct verb *verb, const struct option *option, int a
                      int at)
 {
     const char *equals = strchr(argv[at], '='), *text = equals ? equals + 1 : NULL, *wrong;
+    char shown[TEXT_SHOWN];
 
     if (!option)
         return cli_usage("%s: no option %s; hyperlight %s --help lists them", verb->name, argv[at],
@@ -126,7 +129,9 @@ static int parse_one(const struct verb *verb, const struct option *option, int a
     }
     wrong = take(option, text);
     if (wrong)
-        return cli_usage("%s: %s is %s, %s", verb->name, option->name, text, wrong), -1;
+        return cli_usage("%s: %s is %s, %s", verb->name, option->name, text_shown(shown, text),
+                         wrong),
+               -1;
     return at + 1;
 }
 
@@ -136,6 +141,7 @@ int options_parse(const struct verb *verb, const struct option table[], int argc
     const struct option *option;
     unsigned found = 0;
     bool plain = false; /* behind "--" */
+    char shown[TEXT_SHOWN];
     int at = 1;
 
     while (at >= 0 && at < argc && !(verb->rest && found == verb->words)) {
@@ -146,7 +152,9 @@ int options_parse(const struct verb *verb, const struct option table[], int argc
             return help(verb, table), -2;
         } else if (plain || argv[at][0] != '-' || !argv[at][1]) {
             if (found == verb->words)
-                return cli_usage("%s: %s is one word too many", verb->name, argv[at]), -1;
+                return cli_usage("%s: %s is one word too many", verb->name,
+                                 text_shown(shown, argv[at])),
+                       -1;
             words[found++] = argv[at++];
         } else {
             option = find(table, argv[at]);

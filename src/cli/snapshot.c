@@ -37,6 +37,7 @@ static int save(const struct saving *s)
     if (!hl_snapshot_take(&snapshot, s->run.box, &err))
         hl_snapshot_save(snapshot, s->path, &err);
     hl_snapshot_release(snapshot);
+    words_quote_path(&err, s->path);
     if (err.status)
         return cli_error(&err);
     if (s->run.time)
@@ -56,19 +57,15 @@ static int run(int argc, char **argv)
     const char *words[1] = {NULL};
     const int rest = options_parse(&verb_snapshot, options, argc, argv, words);
     struct subject subject;
-    hl_error err;
     int result;
 
     if (rest < 0)
         return options_exit(rest);
     if (!s.path)
         return cli_usage("snapshot: -o FILE says where to");
-    if (subject_open(&subject, words[0], &err)) {
-        cli_error(&err);
-        result = (int)subject_exit(&err);
-    } else {
+    result = subject_open(&subject, words[0]);
+    if (!result)
         result = running_begin(&s.run, &subject);
-    }
     if (!result && s.run.time)
         cli_say("%s: made in %.1f us", hl_hypervisor_name(hl_sandbox_hypervisor(s.run.box)),
                 s.run.create_us);

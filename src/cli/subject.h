@@ -10,14 +10,15 @@ struct subject { /* one of the two is NULL */
     hl_snapshot *snapshot;
     const char *path;
 };
-/* By the first bytes of the file. subject_close in any case. */
-hl_status subject_open(struct subject *out, const char *path, hl_error *err);
+/* By the first bytes of the file. Says what is wrong and returns an exit status.
+ * subject_close in any case. */
+int subject_open(struct subject *out, const char *path);
 void subject_close(struct subject *subject);
-/* The exit status for an error of subject_open. */
-enum cli_exit subject_exit(const hl_error *err);
+bool subject_fallback(const struct subject *subject);
 
 /* How it is to be run; the options that say so. */
 struct running {
+    const struct subject *subject;
     hl_config config;
     const char *init_path;
     char *init; /* malloc'd */
@@ -52,7 +53,8 @@ struct running {
  * running_end in any case. */
 int running_begin(struct running *r, const struct subject *subject);
 void running_end(struct running *r);
-/* Parses the words behind the function's name by its signature; the exit status. */
+/* Parses the words behind the function's name by its signature; the exit status,
+ * another than CLI_OK for a function that is not there. */
 struct arguments;
 int running_parse(struct arguments *out, const struct running *r, const char *function,
                   char *const words[], uint32_t count);

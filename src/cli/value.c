@@ -172,56 +172,83 @@ static const char *parse_plain(hl_value *out, uint32_t type, void **memory, cons
     }
 }
 
+/* What it is about, and what was found: "argument 1 of F, i32, is 5x". */
+enum { PLACE = 2 * TEXT_SHOWN + 64 };
+static const char *name_place(char out[PLACE], uint32_t index, const char *function, uint32_t type,
+                              const char *text)
+{
+    char name[TEXT_SHOWN], shown[TEXT_SHOWN];
+
+    snprintf(out, PLACE, "argument %u of %s, %s, is %s", index + 1, text_shown(name, function),
+             value_type(type), text_shown(shown, text));
+    return out;
+}
+
 /* str and bytes may come from a file, "@FILE"; "@@..." is a str that begins
  * with one "@". Numbers start with none. */
-static int parse(hl_value *out, uint32_t type, void **memory, const char *what, const char *text)
+static int parse(struct arguments *out, uint32_t index, uint32_t type, const char *function,
+                 const char *text)
 {
+    hl_value *value = &out->values[index];
+    void **memory = &out->memory[index];
+    const bool at = *text == '@' && (type == HL_STR || type == HL_BYTES);
+    const bool escaped = at && type == HL_STR && text[1] == '@';
     const char *wrong;
+    char place[PLACE];
     char *file;
     size_t size;
 
-    if (*text != '@' || (type != HL_STR && type != HL_BYTES)) {
-        wrong = parse_plain(out, type, memory, text);
-    } else if (text[1] == '@' && type == HL_STR) {
-        wrong = parse_plain(out, type, memory, text + 1);
-    } else {
-        if (!file_read(&file, &size, text + 1, HL_LEN_MAX))
-            return CLI_USAGE;
-        *memory = file;
-        *out = type == HL_STR ? hl_strn(file, (uint32_t)size) : hl_bytes(file, (uint32_t)size);
-        return CLI_OK;
+    name_place(place, index, function, type, text);
+    if (!at || escaped) {
+        wrong = parse_plain(value, type, memory, text + escaped);
+        return wrong ? cli_usage("%s, %s", place, wrong) : CLI_OK;
     }
-    return wrong ? cli_usage("%s is %.200s, %s", what, text, wrong) : CLI_OK;
+    if (!file_read(&file, &size, place, text + 1, out->most))
+        return CLI_USAGE;
+    *memory = file;
+    *value = type == HL_STR ? hl_strn(file, (uint32_t)size) : hl_bytes(file, (uint32_t)size);
+    return CLI_OK;
+}
+
+/* By the type in front: the text behind it. NULL after it has said what is wrong. */
+static const char *typed(uint32_t *type, uint32_t index, const char *function, const char *text)
+{
+    const char *colon = strchr(text, ':');
+    char name[TEXT_SHOWN], shown[TEXT_SHOWN];
+
+    *type = colon ? type_of(text, (size_t)(colon - text)) : HL_VOID;
+    if (*type != HL_VOID)
+        return colon + 1;
+    cli_usage("the guest exports no function %s; if its fallback is meant, write argument %u, %s, "
+              "as TYPE:VALUE, such as i32:7",
+              text_shown(name, function), index + 1, text_shown(shown, text));
+    return NULL;
+}
+
+static int wrong_count(const char *function, const char *signature, uint32_t wanted, uint32_t count)
+{
+    char name[TEXT_SHOWN];
+
+    return cli_usage("%s%s takes %s%u argument%s, not %u", text_shown(name, function),
+                     signature ? strchr(signature, '(') : "", signature ? "" : "at most ", wanted,
+                     wanted == 1 ? "" : "s", count);
 }
 
 int arguments_parse(struct arguments *out, const char *function, const char *signature,
                     char *const words[], uint32_t count)
 {
     uint32_t types[HL_PARAMS_MAX], i;
-    const char *text, *colon;
-    char what[400];
+    const char *text;
     int result = CLI_OK;
 
-    memset(out, 0, sizeof *out);
     out->count = signature ? parameters(types, signature) : count;
     if (count != out->count || count > HL_PARAMS_MAX)
-        return cli_usage("%.255s%s takes %u arguments, not %u", function,
-                         signature ? strchr(signature, '(') : "",
-                         signature ? out->count : HL_PARAMS_MAX, count);
+        return wrong_count(function, signature, signature ? out->count : HL_PARAMS_MAX, count);
     for (i = 0; i < count && !result; i++) {
-        text = words[i];
-        if (!signature) {
-            colon = strchr(text, ':');
-            types[i] = colon ? type_of(text, (size_t)(colon - text)) : HL_VOID;
-            if (types[i] == HL_VOID)
-                return cli_usage("%.255s is not exported by the guest; if its fallback is meant, "
-                                 "write argument %u, %.200s, as TYPE:VALUE, such as i32:7",
-                                 function, i + 1, text);
-            text = colon + 1;
-        }
-        snprintf(what, sizeof what, "argument %u of %.255s, %s,", i + 1, function,
-                 value_type(types[i]));
-        result = parse(&out->values[i], types[i], &out->memory[i], what, text);
+        text = signature ? words[i] : typed(&types[i], i, function, words[i]);
+        if (!text)
+            return CLI_USAGE;
+        result = parse(out, i, types[i], function, text);
     }
     return result;
 }

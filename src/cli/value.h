@@ -11,11 +11,12 @@ struct arguments {
     hl_value values[HL_PARAMS_MAX];
     void *memory[HL_PARAMS_MAX]; /* NULL: none */
     uint32_t count;
+    size_t most; /* bytes of a file that is one */
 };
 
 /* Parses words by a signature, "i32(str, bytes)"; or, if it is NULL, each by
  * the type in front of it: "i32:7", "str:text". Says what is wrong and returns
- * an exit status. arguments_free in any case. */
+ * an exit status. `most` is set, all else zero. arguments_free in any case. */
 int arguments_parse(struct arguments *out, const char *function, const char *signature,
                     char *const words[], uint32_t count);
 void arguments_free(struct arguments *arguments);

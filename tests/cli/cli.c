@@ -27,7 +27,7 @@ const char *cli_program(void)
 }
 
 static char folder[] = "/tmp/hl-cli-XXXXXX";
-static bool made;
+static bool made, chooses;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
 {
@@ -53,13 +53,30 @@ static void need(hl_hypervisor which)
     test_skip("%s", err.text);
 }
 
+const char *cli_hypervisor(void)
+{
+    const char *name = getenv("HL_TEST_HYPERVISOR");
+
+    return name && !strcmp(name, "process") ? "process" : "kvm";
+}
+
 void cli_need_hypervisor(void)
 {
+    need(strcmp(cli_hypervisor(), "kvm") ? HL_HYPERVISOR_PROCESS : HL_HYPERVISOR_KVM);
+}
+
+void cli_need_kvm(void)
+{
+    if (strcmp(cli_hypervisor(), "kvm")) {
+        remove_folder();
+        test_skip("of KVM itself");
+    }
     need(HL_HYPERVISOR_KVM);
 }
 
 void cli_need_process(void)
 {
+    chooses = true;
     need(HL_HYPERVISOR_PROCESS);
 }
 
@@ -136,22 +153,35 @@ static int run(int out, int err, const char *program, const char *const args[])
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-const struct cli *cli_run(const char *const args[])
+void cli_words(const char *words[CLI_WORDS], const char *const args[])
 {
-    static struct cli result;
     static char guests[2][4500];
-    const char *words[32] = {cli_program()};
-    const int out = catcher(), err = catcher();
-    size_t i;
+    size_t i, n = 0;
 
     snprintf(guests[0], sizeof *guests, "%s", test_guest("simple"));
     snprintf(guests[1], sizeof *guests, "%s", test_guest("hello"));
+    words[n++] = cli_program();
     for (i = 0; args[i]; i++) {
-        CHECK(i < 30);
-        words[i + 1] = !strcmp(args[i], "SIMPLE")  ? guests[0]
-                       : !strcmp(args[i], "HELLO") ? guests[1]
-                                                   : args[i];
+        CHECK(n < CLI_WORDS - 3);
+        words[n++] = !strcmp(args[i], "SIMPLE")  ? guests[0]
+                     : !strcmp(args[i], "HELLO") ? guests[1]
+                                                 : args[i];
+        if (!i && !chooses && strcmp(cli_hypervisor(), "kvm") &&
+            (!strcmp(args[0], "call") || !strcmp(args[0], "snapshot"))) {
+            words[n++] = "--hypervisor";
+            words[n++] = cli_hypervisor();
+        }
     }
+    words[n] = NULL;
+}
+
+const struct cli *cli_run(const char *const args[])
+{
+    static struct cli result;
+    const char *words[CLI_WORDS];
+    const int out = catcher(), err = catcher();
+
+    cli_words(words, args);
     result.status = run(out, err, words[0], words);
     caught(result.out, sizeof result.out, out);
     caught(result.err, sizeof result.err, err);

@@ -10,13 +10,21 @@ struct cli {
     char out[64 << 10], err[16 << 10];
 };
 /* Arguments behind the program's name, ended by NULL; SIMPLE and HELLO stand
- * for the paths of these guests. Overwrites what it returned before. */
+ * for the paths of these guests. With HL_TEST_HYPERVISOR=process, call and
+ * snapshot have --hypervisor process in front. Overwrites what it returned before. */
 const struct cli *cli_run(const char *const args[]);
 #define CLI(...) cli_run((const char *const[]){__VA_ARGS__, NULL})
+/* For a test that runs it itself: program and arguments, as cli_run has them. */
+enum { CLI_WORDS = 32 };
+void cli_words(const char *words[CLI_WORDS], const char *const args[]);
 
-/* The path of the command; skips without a hypervisor, without processes. */
+/* The path of the command; skips without the hypervisor of this run, KVM unless
+ * it is asked for another; if that is another; without processes. Behind the
+ * last the test itself chooses the hypervisor. */
 const char *cli_program(void);
+const char *cli_hypervisor(void); /* "kvm", "process" */
 void cli_need_hypervisor(void);
+void cli_need_kvm(void);
 void cli_need_process(void);
 
 /* From here on the test has mounts of its own, and /dev is empty. Skips where

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,9 +50,9 @@ TEST(call_names_the_argument_that_is_wrong)
          "",
          "argument 1 of EchoI32, i32, is 2147483648, wanted -2147483648 to 2147483647",
          {"call", "SIMPLE", "EchoI32", "2147483648"}},
-        {2, "", "is , wanted -2147483648", {"call", "SIMPLE", "EchoI32", ""}},
+        {2, "", "is '', wanted -2147483648", {"call", "SIMPLE", "EchoI32", ""}},
         {2, "", "is 5x, wanted", {"call", "SIMPLE", "EchoI32", "5x"}},
-        {2, "", "is  5, wanted", {"call", "SIMPLE", "EchoI32", " 5"}},
+        {2, "", "is ' 5', wanted", {"call", "SIMPLE", "EchoI32", " 5"}},
         {2, "", "is 0x, wanted", {"call", "SIMPLE", "EchoI32", "0x"}},
         {2, "", "u32, is -1, wanted 0 to 4294967295", {"call", "SIMPLE", "EchoU32", "-1"}},
         {2, "", "u32, is 4294967296, wanted", {"call", "SIMPLE", "EchoU32", "4294967296"}},
@@ -66,8 +67,8 @@ TEST(call_names_the_argument_that_is_wrong)
         {2, "", "f32, is 1e39, too large for f32", {"call", "SIMPLE", "EchoF32", "1e39"}},
         {2, "", "f64, is 1e309, too large for f64", {"call", "SIMPLE", "EchoF64", "1e309"}},
         {2, "", "f64, is one, wanted a number", {"call", "SIMPLE", "EchoF64", "one"}},
-        {2, "", "f64, is , wanted a number", {"call", "SIMPLE", "EchoF64", ""}},
-        {2, "", "f32, is \\x0d5, wanted a number", {"call", "SIMPLE", "EchoF32", "\r5"}},
+        {2, "", "f64, is '', wanted a number", {"call", "SIMPLE", "EchoF64", ""}},
+        {2, "", "f32, is '\\x0d5', wanted a number", {"call", "SIMPLE", "EchoF32", "\r5"}},
         {2,
          "",
          "bytes, is abc, wanted hex:DIGITS, text:TEXT or @FILE",
@@ -77,14 +78,17 @@ TEST(call_names_the_argument_that_is_wrong)
          "is hex:0, wanted two hexadecimal digits",
          {"call", "SIMPLE", "EchoBytes", "hex:0"}},
         {2, "", "is hex:0g, wanted two", {"call", "SIMPLE", "EchoBytes", "hex:0g"}},
-        {2, "", "/no/such: No such file", {"call", "SIMPLE", "EchoBytes", "@/no/such"}},
+        {2,
+         "",
+         "argument 1 of EchoBytes, bytes, is @/no/such: No such file",
+         {"call", "SIMPLE", "EchoBytes", "@/no/such"}},
         {2, "", "UTF-8", {"call", "SIMPLE", "EchoStr", "\xff"}},
         {2,
          "",
          "Sum16(i32, i32, i32, i32, i32, i32, i32, i32, u64, u64, u64, u64, u64, u64, u64, "
          "u64)",
          {"call", "SIMPLE", "Sum16", "1"}},
-        {2, "", "EchoI32(i32) takes 1 arguments, not 2", {"call", "SIMPLE", "EchoI32", "1", "2"}});
+        {2, "", "EchoI32(i32) takes 1 argument, not 2", {"call", "SIMPLE", "EchoI32", "1", "2"}});
 }
 
 TEST(call_reads_arguments_and_init_data_from_files)
@@ -101,7 +105,10 @@ TEST(call_reads_arguments_and_init_data_from_files)
                "",
                {"call", "--init-data", cli_file("data"), "SIMPLE", "InitData"}},
               {2, "", "UTF-8", {"call", "SIMPLE", "EchoStr", at}},
-              {2, "", "/no/data: No such file", {"call", "--init-data", "/no/data", "SIMPLE", "F"}},
+              {2,
+               "",
+               "--init-data is /no/data: No such file",
+               {"call", "--init-data", "/no/data", "SIMPLE", "F"}},
               {0, "3\n", "", {"call", "SIMPLE", "Added", "-997"}});
     /* As they are, for another program. */
     run = CLI("call", "--raw", "SIMPLE", "EchoBytes", at);
@@ -119,11 +126,11 @@ TEST(call_reads_standard_input_once)
     CLI_CHECK({0, "\n", "", {"call", "SIMPLE", "EchoStr", "@-"}},
               {2,
                "",
-               "hyperlight: -: standard input can be read once\n",
+               "hyperlight: argument 1 of EchoStr, str, is @-: standard input can be read once\n",
                {"call", "--init-data", "-", "SIMPLE", "EchoStr", "@-"}},
               {2,
                "",
-               "hyperlight: -: standard input can be read once\n",
+               "hyperlight: argument 4 of Mixed, bytes, is @-: standard input can be read once\n",
                {"call", "SIMPLE", "Mixed", "1", "2.5", "@-", "@-", "4", "5"}});
 }
 
@@ -134,38 +141,134 @@ TEST(call_reaches_the_fallback_with_typed_arguments)
               {0, "Unknown/2\n", "", {"call", "SIMPLE", "Unknown", "i32:-1", "bytes:hex:00"}},
               {2, "", "argument 2, x, as TYPE:VALUE", {"call", "SIMPLE", "Unknown", "str:", "x"}},
               {2, "", "as TYPE:VALUE", {"call", "SIMPLE", "Unknown", "void:"}},
-              {2, "", "the guest exports no function Unknown", {"call", "HELLO", "Unknown"}});
+              {2,
+               "",
+               "the guest exports no function Unknown; hyperlight inspect ",
+               {"call", "HELLO", "Unknown"}});
 }
 
 TEST(call_says_what_became_of_the_guest)
 {
     cli_need_hypervisor();
-    CLI_CHECK(
-        {1,
-         "",
-         "hyperlight: the function failed with code -7: so it is\n",
-         {"call", "SIMPLE", "Fail", "-7", "so it is"}},
-        {5, "", "hyperlight: page fault (#PF) writing 0x0", {"call", "SIMPLE", "NullPointer"}},
-        {5, "", "bye", {"call", "SIMPLE", "AbortText", "3", "bye"}},
-        {6,
-         "",
-         "hyperlight: the call ran past its deadline\n",
-         {"call", "--deadline", "20ms", "SIMPLE", "Spin"}},
-        {6,
-         "",
-         "hyperlight: the call ran past its deadline\n",
-         {"call", "--deadline=2000us", "SIMPLE", "Spin"}},
-        {1,
-         "",
-         "result of 100096 bytes, 65536 fit",
-         {"call", "--messages", "64K", "SIMPLE", "MakeBytes", "100000", "1"}},
-        {0, "0\n", "", {"call", "--heap", "64K", "SIMPLE", "MallocFree", "1000000"}},
-        {0, "1000000\n", "", {"call", "--heap", "2M", "SIMPLE", "MallocFree", "1000000"}},
-        {5, "", "stack overflow", {"call", "--stack=64K", "SIMPLE", "LargeStack"}},
-        {2,
-         "",
-         "hl_config.heap_size is 4096, wanted 65536 to",
-         {"call", "--heap", "4K", "SIMPLE", "Nothing"}});
+    CLI_CHECK({1,
+               "",
+               "hyperlight: the function failed with code -7: so it is\n",
+               {"call", "SIMPLE", "Fail", "-7", "so it is"}},
+              {5, "", "writing 0x0", {"call", "SIMPLE", "NullPointer"}},
+              {5, "", "bye", {"call", "SIMPLE", "AbortText", "3", "bye"}},
+              {6,
+               "",
+               "hyperlight: the call ran past its deadline\n",
+               {"call", "--deadline", "20ms", "SIMPLE", "Spin"}},
+              {6,
+               "",
+               "hyperlight: the call ran past its deadline\n",
+               {"call", "--deadline=2000us", "SIMPLE", "Spin"}},
+              {1,
+               "",
+               "result of 100096 bytes, 65536 fit (--messages)\n",
+               {"call", "--messages", "64K", "SIMPLE", "MakeBytes", "100000", "1"}},
+              {0, "0\n", "", {"call", "--heap", "64K", "SIMPLE", "MallocFree", "1000000"}},
+              {0, "1000000\n", "", {"call", "--heap", "2M", "SIMPLE", "MallocFree", "1000000"}},
+              {5, "", "stack overflow", {"call", "--stack=64K", "SIMPLE", "LargeStack"}},
+              {2,
+               "",
+               "hyperlight: --heap is 4K, wanted 64K to 64G\n",
+               {"call", "--heap", "4K", "SIMPLE", "Nothing"}});
+}
+
+/* hl_config has no place in a command line. */
+TEST(call_speaks_of_its_options)
+{
+    char file[300], at[300];
+
+    cli_need_hypervisor();
+    snprintf(file, sizeof file, "%s", cli_file("file"));
+    CLI_CHECK({0, "", "", {"snapshot", "SIMPLE", "-o", file}},
+              {2,
+               "",
+               "hyperlight: --heap is 1, wanted 64K to 64G\n",
+               {"call", "--heap", "1", "SIMPLE", "F"}},
+              {2,
+               "",
+               "hyperlight: --stack is 65M, wanted 16K to 64M\n",
+               {"call", "--stack", "65M", "SIMPLE", "F"}},
+              {2,
+               "",
+               "hyperlight: --messages is 4194305K, wanted 64K to 4G\n",
+               {"call", "--messages", "4194305K", "SIMPLE", "F"}},
+              {2,
+               "",
+               "hyperlight: --heap is 64K, the snapshot has 16M; leave it out\n",
+               {"call", "--heap", "64K", file, "F"}},
+              {2,
+               "",
+               "hyperlight: --init-data is given, but the snapshot has its own\n",
+               {"call", "--init-data", file, file, "F"}});
+    cli_write("data", at, 0);
+    CHECK_INT(truncate(cli_file("data"), 65536), 0);
+    snprintf(at, sizeof at, "@%s", cli_file("data"));
+    CLI_CHECK({2,
+               "",
+               "message of 65632 bytes, 64512 fit (--messages)\n",
+               {"call", "--messages", "64K", "SIMPLE", "EchoBytes", at}},
+              /* What the guest chose is its own. */
+              {5,
+               "",
+               "hl_config.heap_size is 4096",
+               {"call", "SIMPLE", "AbortText", "3", "hl_config.heap_size is 4096"}},
+              {1,
+               "",
+               "hl_config.heap_size is 4096",
+               {"call", "SIMPLE", "Fail", "3", "hl_config.heap_size is 4096"}});
+}
+
+TEST(call_shows_words_that_are_hard_to_see)
+{
+    char text[300];
+
+    cli_need_hypervisor();
+    memset(text, 'a', 199); /* and then a character that would be cut */
+    strcpy(text + 199, "\xe2\x82\xac");
+    CLI_CHECK({3, "", "hyperlight: '': No such file", {"call", "", "F"}},
+              {3, "", "hyperlight: 'a b': No such file", {"call", "a b", "F"}},
+              {2, "", "hyperlight: no verb ''; ", {""}},
+              {2, "", "call: --heap is '', wanted", {"call", "--heap", "", "SIMPLE", "F"}},
+              {2, "", "inspect: '' is one word too many", {"inspect", "HELLO", ""}},
+              {2, "", "the guest exports no function ''; ", {"call", "HELLO", ""}},
+              {2, "", "argument 1, 'a b', as TYPE", {"call", "SIMPLE", "Unknown", "a b"}},
+              {2, "", "aa..., wanted -2147483648", {"call", "SIMPLE", "EchoI32", text}});
+}
+
+/* A machine that is short of something is no fault of the guest's file. */
+TEST(call_tells_limits_of_the_machine_from_bad_files)
+{
+    const struct rlimit limit = {8192, 8192};
+
+    CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    CLI_CHECK({7, "", "File too large", {"call", "SIMPLE", "Count"}},
+              {7, "", "File too large", {"inspect", "SIMPLE"}});
+}
+
+/* Neither is read for long. */
+TEST(call_reads_no_more_than_can_be_passed)
+{
+    char at[300];
+
+    cli_need_hypervisor();
+    cli_seconds = 1;
+    cli_write("data", at, 0);
+    CHECK_INT(truncate(cli_file("data"), 3ll << 30), 0);
+    snprintf(at, sizeof at, "@%s", cli_file("data"));
+    CLI_CHECK({2, "", "data: larger than 16M\n", {"call", "SIMPLE", "EchoBytes", at}},
+              {2,
+               "",
+               "bytes, is @/dev/zero: larger than 64K\n",
+               {"call", "--messages", "64K", "SIMPLE", "EchoBytes", "@/dev/zero"}},
+              {2,
+               "",
+               "data: larger than 1G\n",
+               {"call", "--init-data", cli_file("data"), "SIMPLE", "InitData"}});
 }
 
 TEST(call_refuses_files_by_name)
@@ -234,13 +337,15 @@ TEST(call_keeps_prints_apart_from_results)
 TEST(call_says_what_ran_and_how_long)
 {
     const struct cli *run;
+    char made[64];
 
     cli_need_hypervisor();
+    snprintf(made, sizeof made, "hyperlight: %s: made in ", cli_hypervisor());
     CLI_CHECK(
-        {0, "1\n", "hyperlight: kvm: made in ", {"call", "--time", "SIMPLE", "Count"}},
+        {0, "1\n", made, {"call", "--time", "SIMPLE", "Count"}},
         {0, "5\n", "us, 5 calls, each ", {"call", "--time", "--repeat", "5", "SIMPLE", "Count"}},
-        {5, "", "hyperlight: kvm: made in ", {"call", "--time", "SIMPLE", "Halt"}});
-    run = CLI("call", "--hypervisor", "kvm", "SIMPLE", "Count");
+        {5, "", made, {"call", "--time", "SIMPLE", "Halt"}});
+    run = CLI("call", "--hypervisor", cli_hypervisor(), "SIMPLE", "Count");
     CHECK_INT(run->status, 0);
 }
 
@@ -279,11 +384,13 @@ TEST(call_refuses_guests_that_want_more)
 
     cli_need_hypervisor();
     snprintf(guest, sizeof guest, "%s", test_guest("callback"));
-    CLI_CHECK({3, "", "which the host does not offer", {"call", guest, "F"}},
-              {3,
-               "",
-               "hyperlight: of the host's functions this command has HostPrint alone\n",
-               {"call", guest, "F"}});
+    CLI_CHECK(
+        {3, "", "which the host does not offer", {"call", guest, "F"}},
+        {3,
+         "",
+         "hyperlight: of the host's functions this command has HostPrint alone; the guest also "
+         "imports HostNest, HostFail, HostBytes, HostStr, ",
+         {"call", guest, "F"}});
 }
 
 TEST(call_writes_json)
@@ -293,7 +400,8 @@ TEST(call_writes_json)
         "import json, sys\n"
         "d = json.loads(sys.argv[1])\n"
         "assert d['function'] == 'EchoI64' and d['type'] == 'i64', d\n"
-        "assert d['result'] == -2**63 and d['hypervisor'] == 'kvm' and d['calls'] == 3, d\n"
+        "assert d['result'] == -2**63 and d['hypervisor'] in ('kvm', 'process') and d['calls'] == "
+        "3, d\n"
         "assert 0 < d['us']['least'] <= d['us']['most'] <= d['us']['sum'], d",
         CLI("call", "--json", "--repeat", "3", "SIMPLE", "EchoI64", "-9223372036854775808")->out);
     cli_python("import json, sys\n"
@@ -322,17 +430,20 @@ TEST(call_writes_each_error_as_json)
 {
     cli_need_hypervisor();
     CLI_CHECK_JSON(
-        {2, "E_INVALID", "takes 1 arguments", {"call", "--json", "SIMPLE", "EchoI32", "1", "2"}},
+        {2,
+         "E_INVALID",
+         "takes 1 argument, not 2",
+         {"call", "--json", "SIMPLE", "EchoI32", "1", "2"}},
         {2, "E_INVALID", "argument 1 of", {"call", "--json", "SIMPLE", "EchoI32", "x"}},
         {2, "E_INVALID", "TYPE:VALUE", {"call", "--json", "SIMPLE", "nope", "1", "2"}},
-        {2, "E_UNKNOWN", "nope", {"call", "--json", "HELLO", "nope"}},
+        {2, "E_UNKNOWN", "nope", {"call", "--json", "HELLO", "nope", "1", "2"}},
         {2, "E_INVALID", "nofile: No such", {"call", "--json", "SIMPLE", "EchoStr", "@nofile"}},
         {2,
          "E_INVALID",
          "nofile: No such",
          {"call", "--json", "--init-data", "nofile", "SIMPLE", "EchoStr", "@nofile"}},
         {2, "E_INVALID", "", {"call", "--json", "SIMPLE", "EchoStr", "\xff"}},
-        {2, "E_INVALID", "wanted 65536", {"call", "--json", "--heap", "65G", "SIMPLE", "F"}},
+        {2, "E_INVALID", "wanted 64K to 64G", {"call", "--json", "--heap", "65G", "SIMPLE", "F"}},
         {2, "E_INVALID", "needs a value", {"call", "--json", "--heap"}},
         {2, "E_INVALID", "wanted: hyperlight call", {"call", "--json"}},
         {2, "E_INVALID", "no option --nope", {"call", "--json", "--nope"}},
@@ -344,9 +455,11 @@ TEST(call_writes_each_error_as_json)
 /* Starts the command on a terminal of its own, whose other end is *terminal. */
 static pid_t start_on_terminal(int *terminal, const char *const args[])
 {
+    const char *words[CLI_WORDS];
     pid_t child;
     int tty;
 
+    cli_words(words, args);
     *terminal = posix_openpt(O_RDWR | O_NOCTTY);
     CHECK(*terminal >= 0 && !grantpt(*terminal) && !unlockpt(*terminal));
     child = fork();
@@ -355,7 +468,7 @@ static pid_t start_on_terminal(int *terminal, const char *const args[])
         dup2(tty, 1);
         dup2(tty, 2);
         close(tty);
-        execv(args[0], (char *const *)(uintptr_t)args);
+        execv(words[0], (char *const *)(uintptr_t)words);
         _exit(127);
     }
     return child;
@@ -381,43 +494,40 @@ static void on_terminal(char *out, size_t size, const char *const args[])
 /* Colour there and nowhere else; escapes of a guest are shown, not obeyed. */
 TEST(call_is_safe_on_a_terminal)
 {
-    char out[4096], guest[4500];
+    char out[4096];
 
     cli_need_hypervisor();
-    snprintf(guest, sizeof guest, "%s", test_guest("simple"));
     on_terminal(out, sizeof out,
-                (const char *const[]){cli_program(), "call", guest, "EchoStr",
+                (const char *const[]){"call", "SIMPLE", "EchoStr",
                                       "a\x1b]0;title\x07\xc2\x9b"
                                       "b\t\xe2\x82\xac",
                                       NULL});
     CHECK_STR(out, "a\\x1b]0;title\\x07\\xc2\\x9b"
                    "b\t\xe2\x82\xac\n");
     on_terminal(out, sizeof out,
-                (const char *const[]){cli_program(), "call", guest, "Print", "a\x1b[31m\n", NULL});
+                (const char *const[]){"call", "SIMPLE", "Print", "a\x1b[31m\n", NULL});
     CHECK_STR(out, "a\\x1b[31m\n7\n");
     on_terminal(out, sizeof out,
-                (const char *const[]){cli_program(), "call", "--raw", guest, "EchoStr", "x", NULL});
+                (const char *const[]){"call", "--raw", "SIMPLE", "EchoStr", "x", NULL});
     CHECK_STR(out, "\x1b[1mhyperlight:\x1b[0m call: --raw writes what the guest made as it is, so "
                    "not to a terminal\n");
     CHECK_INT(setenv("NO_COLOR", "1", 1), 0);
-    on_terminal(out, sizeof out, (const char *const[]){cli_program(), "fly", NULL});
+    on_terminal(out, sizeof out, (const char *const[]){"fly", NULL});
     CHECK_STR(out, "hyperlight: no verb fly; hyperlight --help lists them\n");
 }
 
 /* However fast the machine is, this goes on until it has been seen. */
 TEST(call_shows_its_progress)
 {
-    char out[256] = "", guest[4500];
+    char out[256] = "";
     size_t used = 0;
     ssize_t n;
     int terminal;
     pid_t child;
 
     cli_need_hypervisor();
-    snprintf(guest, sizeof guest, "%s", test_guest("simple"));
-    child = start_on_terminal(&terminal,
-                              (const char *const[]){cli_program(), "call", "--repeat",
-                                                    "1000000000000", guest, "Count", NULL});
+    child = start_on_terminal(&terminal, (const char *const[]){"call", "--repeat", "1000000000000",
+                                                               "SIMPLE", "Count", NULL});
     while (!strstr(out, " of 1000000000000 calls ")) {
         n = read(terminal, out + used, sizeof out - 1 - used);
         CHECK(n > 0);
@@ -431,17 +541,19 @@ TEST(call_shows_its_progress)
 static void when_full(char *said, size_t size, const char *const args[])
 {
     const int full = open("/dev/full", O_WRONLY);
+    const char *words[CLI_WORDS];
     int err[2], status;
     size_t used = 0;
     ssize_t n;
     pid_t child;
 
+    cli_words(words, args);
     CHECK(full >= 0 && !pipe(err));
     child = fork();
     if (!child) {
         dup2(full, 1);
         dup2(err[1], 2);
-        execv(args[0], (char *const *)(uintptr_t)args);
+        execv(words[0], (char *const *)(uintptr_t)words);
         _exit(127);
     }
     close(full);
@@ -454,24 +566,22 @@ static void when_full(char *said, size_t size, const char *const args[])
     CHECK(WIFEXITED(status));
     CHECK_INT(WEXITSTATUS(status), 7);
 }
-#define WHEN_FULL(said, ...) \
-    when_full(said, sizeof(said), (const char *const[]){cli_program(), __VA_ARGS__, NULL})
+#define WHEN_FULL(said, ...) when_full(said, sizeof(said), (const char *const[]){__VA_ARGS__, NULL})
 
 /* Said once, with its reason. */
 TEST(output_that_cannot_be_written_is_an_error)
 {
-    char said[4096], hello[4500];
+    char said[4096];
 
-    snprintf(hello, sizeof hello, "%s", test_guest("hello"));
-    WHEN_FULL(said, "inspect", hello);
+    WHEN_FULL(said, "inspect", "HELLO");
     CHECK_STR(said, "hyperlight: standard output cannot be written: No space left on device\n");
     WHEN_FULL(said, "call", "--json", "/no/guest", "F");
     CHECK_STR(said, "hyperlight: /no/guest: No such file or directory\n"
                     "hyperlight: standard output cannot be written: No space left on device\n");
     cli_need_hypervisor();
-    WHEN_FULL(said, "call", "--raw", test_guest("simple"), "MakeBytes", "100000", "1");
+    WHEN_FULL(said, "call", "--raw", "SIMPLE", "MakeBytes", "100000", "1");
     CHECK_STR(said, "hyperlight: standard output cannot be written: No space left on device\n");
-    WHEN_FULL(said, "call", hello, "PrintOutput", "hi");
+    WHEN_FULL(said, "call", "HELLO", "PrintOutput", "hi");
     CHECK_STR(said, "hyperlight: standard output cannot be written: No space left on device\n"
                     "hyperlight: the function failed with code 1: the output cannot be written\n");
 }
@@ -479,15 +589,18 @@ TEST(output_that_cannot_be_written_is_an_error)
 /* The exit status without the streams of these bits; output goes to `out`. */
 static int without_streams(unsigned bits, int out, const char *const args[])
 {
-    const pid_t child = fork();
+    const char *words[CLI_WORDS];
     int status, fd;
+    pid_t child;
 
+    cli_words(words, args);
+    child = fork();
     if (!child) {
         dup2(out, 1);
         for (fd = 0; fd <= 2; fd++)
             if (bits & 1u << fd)
                 close(fd);
-        execv(args[0], (char *const *)(uintptr_t)args);
+        execv(words[0], (char *const *)(uintptr_t)words);
         _exit(127);
     }
     CHECK_INT(waitpid(child, &status, 0), child);
@@ -499,11 +612,9 @@ static int without_streams(unsigned bits, int out, const char *const args[])
 TEST(call_takes_no_file_for_a_closed_stream)
 {
     const int null = open("/dev/null", O_WRONLY);
-    const char *const inspect[] = {cli_program(), "inspect", test_guest("simple"), NULL};
-    const char *const input[] = {cli_program(), "call", test_guest("simple"),
-                                 "EchoBytes",   "@-",   NULL};
-    const char *const number[] = {cli_program(), "call", test_guest("simple"),
-                                  "EchoI32",     "5",    NULL};
+    const char *const inspect[] = {"inspect", "SIMPLE", NULL};
+    const char *const input[] = {"call", "SIMPLE", "EchoBytes", "@-", NULL};
+    const char *const number[] = {"call", "SIMPLE", "EchoI32", "5", NULL};
 
     CHECK_INT(without_streams(2, null, inspect), 7);
     CHECK_INT(without_streams(7, null, inspect), 7);
@@ -517,19 +628,20 @@ TEST(call_takes_no_file_for_a_closed_stream)
 TEST(call_writes_lines_of_a_guest_at_once)
 {
     static const char wanted[] = "guest: error: simple.c:7: a\\x1b text\n";
-    const char *const args[] = {cli_program(), "call", "--log",      "error", test_guest("simple"),
-                                "Log",         "1",    "a\x1b text", NULL};
+    const char *words[CLI_WORDS];
     char said[300];
     int err[2];
     ssize_t n;
     pid_t child;
 
     cli_need_hypervisor();
+    cli_words(words, (const char *const[]){"call", "--log", "error", "SIMPLE", "Log", "1",
+                                           "a\x1b text", NULL});
     CHECK(!pipe2(err, O_DIRECT));
     child = fork();
     if (!child) {
         dup2(err[1], 2);
-        execv(args[0], (char *const *)(uintptr_t)args);
+        execv(words[0], (char *const *)(uintptr_t)words);
         _exit(127);
     }
     close(err[1]);

@@ -33,6 +33,7 @@ TEST(inspect_writes_json)
     cli_python("import json, sys\n"
                "d = json.loads(sys.argv[1])\n"
                "assert d['kind'] == 'guest' and d['abi'] == 1, d\n"
+               "assert d['fallback'] is False, d\n"
                "assert d['exports'] == [{'name': 'PrintOutput', 'signature': 'i32(str)'}], d\n"
                "assert d['imports'] == [{'name': 'HostPrint', 'signature': 'i32(str)'}], d\n"
                "assert [s['access'] for s in d['segments']] == ['r--', 'r-x', 'rw-'], d\n"
@@ -48,7 +49,10 @@ TEST(inspect_writes_json)
 
 TEST(inspect_writes_each_error_as_json)
 {
-    CLI_CHECK_JSON({2, "E_INVALID", "64K to 64G", {"inspect", "--json", "--heap", "65G", "HELLO"}},
+    CLI_CHECK_JSON({2,
+                    "E_INVALID",
+                    "--heap is 65G, wanted 64K to 64G",
+                    {"inspect", "--json", "--heap", "65G", "HELLO"}},
                    {2, "E_INVALID", "wanted: hyperlight inspect", {"inspect", "--json"}},
                    {2, "E_INVALID", "one word too many", {"inspect", "HELLO", "--json", "HELLO"}},
                    {3, "E_SYSTEM", "/no/guest: No such", {"inspect", "--json", "/no/guest"}});
@@ -66,10 +70,12 @@ TEST(inspect_shows_a_snapshot)
     run = CLI("inspect", file);
     CHECK_INT(run->status, 0);
     CHECK_HAS(run->out, "snapshot: snapshot of a guest, x86-64, ABI 1\nexports\n");
-    CHECK_HAS(run->out, "\n  i32 Added(i32)\nimports\n  i32 HostPrint(str)\n");
+    CHECK_HAS(run->out, "\n  a fallback, for all other names\nimports\n");
+    CHECK_HAS(run->out, "\n  i32 Added(i32)\n");
     CHECK_HAS(run->out, "       2 MiB  rw-  heap\n");
     cli_python("import json, sys\n"
                "d = json.loads(sys.argv[1])\n"
+               "assert d['fallback'] is True, d\n"
                "assert d['kind'] == 'snapshot' and len(d['segments']) >= 3, d\n"
                "assert {'name': 'Added', 'signature': 'i32(i32)'} in d['exports'], d",
                CLI("inspect", "--json", file)->out);
@@ -78,18 +84,19 @@ TEST(inspect_shows_a_snapshot)
 TEST(inspect_refuses_by_name)
 {
     cli_write("text", "hello", 5);
-    CLI_CHECK({2, "", "wanted: hyperlight inspect [OPTION...] GUEST|SNAPSHOT", {"inspect"}},
-              {2, "", "inspect: HELLO2 is one word too many", {"inspect", "HELLO", "HELLO2"}},
-              {2, "", "inspect: no option --time", {"inspect", "--time", "HELLO"}},
-              {2, "", "inspect: a size is out of range", {"inspect", "--heap", "4K", "HELLO"}},
-              {3, "", "/no/guest: No such file", {"inspect", "/no/guest"}},
-              {3, "", "not an ELF file", {"inspect", cli_file("text")}},
-              {3, "", "hyperlight: /: ", {"inspect", "/"}},
-              {3,
-               "",
-               "hyperlight: a\\x1bb: No such file",
-               {"inspect", "a\x1b"
-                           "b"}});
+    CLI_CHECK(
+        {2, "", "wanted: hyperlight inspect [OPTION...] GUEST|SNAPSHOT", {"inspect"}},
+        {2, "", "inspect: HELLO2 is one word too many", {"inspect", "HELLO", "HELLO2"}},
+        {2, "", "inspect: no option --time", {"inspect", "--time", "HELLO"}},
+        {2, "", "inspect: --heap is 4K, wanted 64K to 64G", {"inspect", "--heap", "4K", "HELLO"}},
+        {3, "", "/no/guest: No such file", {"inspect", "/no/guest"}},
+        {3, "", "not an ELF file", {"inspect", cli_file("text")}},
+        {3, "", "hyperlight: /: ", {"inspect", "/"}},
+        {3,
+         "",
+         "hyperlight: a\\x1bb: No such file",
+         {"inspect", "a\x1b"
+                     "b"}});
 }
 
 /* Nobody writes into it, and nobody is waited for. */

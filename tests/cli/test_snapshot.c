@@ -23,7 +23,7 @@ TEST(snapshot_goes_on_where_it_was)
               {0, "2\n", "", {"call", two, "Count"}},
               {2,
                "",
-               "hl_config.heap_size is 65536, the snapshot has",
+               "hyperlight: --heap is 64K, the snapshot has 16M; leave it out\n",
                {"call", "--heap", "64K", two, "Count"}});
 }
 
@@ -43,14 +43,20 @@ TEST(snapshot_of_a_guest_in_a_process)
               {0, "2\n", "", {"call", "--hypervisor", "process", file, "Count"}},
               {3,
                "",
+               "hyperlight: the snapshot is of a sandbox in a process: say --hypervisor process or "
+               "--allow-process\n"
                "hyperlight: --allow-process would run it in a locked-down process",
                {"call", file, "Count"}},
+              {2,
+               "",
+               "hyperlight: --hypervisor is kvm, the snapshot is of process\n",
+               {"call", "--hypervisor", "kvm", file, "Count"}},
               {0, NULL, "", {"inspect", file}});
 }
 
 TEST(snapshot_says_what_is_wrong)
 {
-    char file[300], pipe[300];
+    char file[300], pipe[300], made[64];
 
     snprintf(file, sizeof file, "%s", cli_file("file"));
     CLI_CHECK({2, "", "wanted: hyperlight snapshot", {"snapshot"}},
@@ -63,31 +69,30 @@ TEST(snapshot_says_what_is_wrong)
               {2, "", "b is one word too many", {"snapshot", "SIMPLE", "b", "-o", file}},
               {3, "", "/no/guest: No such file", {"snapshot", "/no/guest", "-o", file}});
     cli_need_hypervisor();
+    snprintf(made, sizeof made, "hyperlight: %s: made in ", cli_hypervisor());
     snprintf(pipe, sizeof pipe, "%s", cli_file("pipe"));
     CHECK_INT(mkfifo(pipe, 0600), 0);
-    CLI_CHECK({2,
-               "",
-               "--after needs the name of a function",
-               {"snapshot", "SIMPLE", "-o", file, "--after"}},
-              {2,
-               "",
-               "takes 1 arguments, not 0",
-               {"snapshot", "SIMPLE", "-o", file, "--after", "EchoI32"}},
-              {1,
-               "",
-               "failed with code 3: no",
-               {"snapshot", "SIMPLE", "-o", file, "--after", "Fail", "3", //
-                "no"}},
-              {6,
-               "",
-               "deadline",
-               {"snapshot", "SIMPLE", "--deadline", "9ms", "-o", file, "--after", "Spin"}},
-              {7, "", "pipe: not a regular file", {"snapshot", "SIMPLE", "-o", pipe}},
-              {7, "", "/no/such/folder/file", {"snapshot", "SIMPLE", "-o", "/no/such/folder/file"}},
-              {1,
-               "",
-               "hyperlight: kvm: made in ",
-               {"snapshot", "--time", "SIMPLE", "-o", file, "--after", "Fail", "3", "no"}},
-              {0, "", "us\nhyperlight: saved in ", {"snapshot", "--time", "SIMPLE", "-o", file}});
+    CLI_CHECK(
+        {2,
+         "",
+         "--after needs the name of a function",
+         {"snapshot", "SIMPLE", "-o", file, "--after"}},
+        {2,
+         "",
+         "takes 1 argument, not 0",
+         {"snapshot", "SIMPLE", "-o", file, "--after", "EchoI32"}},
+        {1,
+         "",
+         "failed with code 3: no",
+         {"snapshot", "SIMPLE", "-o", file, "--after", "Fail", "3", //
+          "no"}},
+        {6,
+         "",
+         "deadline",
+         {"snapshot", "SIMPLE", "--deadline", "9ms", "-o", file, "--after", "Spin"}},
+        {7, "", "pipe: not a regular file", {"snapshot", "SIMPLE", "-o", pipe}},
+        {7, "", "/no/such/folder/file", {"snapshot", "SIMPLE", "-o", "/no/such/folder/file"}},
+        {1, "", made, {"snapshot", "--time", "SIMPLE", "-o", file, "--after", "Fail", "3", "no"}},
+        {0, "", "us\nhyperlight: saved in ", {"snapshot", "--time", "SIMPLE", "-o", file}});
     CHECK_INT(unlink(file), 0);
 }
