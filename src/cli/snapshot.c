@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hyperlight snapshot: saves a guest whose init, and more, has run. */
 #include <stdio.h>
+#include <string.h>
 
 #include "subject.h"
 #include "value.h"
@@ -45,6 +46,19 @@ static int save(const struct saving *s)
     return CLI_OK;
 }
 
+/* Can a file of this name become the snapshot? Says why not. */
+static bool is_path(const char *path)
+{
+    if (!path)
+        cli_usage("snapshot: -o FILE says where to");
+    else if (!*path)
+        cli_usage("snapshot: -o is '', wanted a file");
+    else if (!strcmp(path, "-"))
+        cli_usage("snapshot: -o is -, but standard output will not do: the file gets its name when "
+                  "it is complete; a file of this name is ./-");
+    return path && *path && strcmp(path, "-");
+}
+
 static int run(int argc, char **argv)
 {
     struct saving s = {.path = NULL};
@@ -61,8 +75,8 @@ static int run(int argc, char **argv)
 
     if (rest < 0)
         return options_exit(rest);
-    if (!s.path)
-        return cli_usage("snapshot: -o FILE says where to");
+    if (!is_path(s.path))
+        return CLI_USAGE;
     result = subject_open(&subject, words[0]);
     if (!result)
         result = running_begin(&s.run, &subject);

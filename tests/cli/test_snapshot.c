@@ -61,6 +61,8 @@ TEST(snapshot_says_what_is_wrong)
     snprintf(file, sizeof file, "%s", cli_file("file"));
     CLI_CHECK({2, "", "wanted: hyperlight snapshot", {"snapshot"}},
               {2, "", "snapshot: -o FILE says where to", {"snapshot", "SIMPLE"}},
+              {2, "", "snapshot: -o is '', wanted a file", {"snapshot", "SIMPLE", "-o", ""}},
+              {2, "", "snapshot: -o is -, but standard", {"snapshot", "SIMPLE", "-o", "-"}},
               {2, "", "snapshot: -o needs a value: FILE", {"snapshot", "SIMPLE", "-o"}},
               {2,
                "",
