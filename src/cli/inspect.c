@@ -81,8 +81,11 @@ static void print_symbols(const struct inspection *in, const char *title, symbol
 /* "PATH: snapshot of a guest, x86-64, ABI 1, taken on kvm" */
 static void print_head(const struct inspection *in)
 {
+    const hl_snapshot *snapshot = in->subject.snapshot;
+
     text_safe(stdout, in->subject.path, strlen(in->subject.path), false);
-    printf(": %s, ABI %u\n", format_of(in), abi_of(in));
+    printf(": %s, ABI %u%s%s\n", format_of(in), abi_of(in), snapshot ? ", taken on " : "",
+           snapshot ? hl_hypervisor_name(hl_snapshot_hypervisor(snapshot)) : "");
 }
 
 static void print_text(const struct inspection *in)
@@ -153,6 +156,11 @@ static void print_json(const struct inspection *in)
     json_string(&json, "kind", in->subject.guest ? "guest" : "snapshot");
     json_string(&json, "format", format_of(in));
     json_raw(&json, "abi", "%u", abi_of(in));
+    if (in->subject.snapshot)
+        json_string(&json, "hypervisor",
+                    hl_hypervisor_name(hl_snapshot_hypervisor(in->subject.snapshot)));
+    else
+        json_raw(&json, "hypervisor", "null");
     json_bool(&json, "fallback", subject_fallback(&in->subject));
     symbols_json(&json, "exports", in, export_at);
     symbols_json(&json, "imports", in, import_at);

@@ -154,6 +154,11 @@ static size_t wants_more(char out[1024], const struct subject *subject)
     return count;
 }
 
+static bool is_of_kvm(const hl_snapshot *snapshot)
+{
+    return snapshot && hl_snapshot_hypervisor(snapshot) == HL_HYPERVISOR_KVM;
+}
+
 /* What this command can do about it, which the library cannot know. */
 static void advise(const struct running *r, const hl_error *err)
 {
@@ -164,6 +169,8 @@ static void advise(const struct running *r, const hl_error *err)
         cli_say("of the host's functions this command has HostPrint alone; the guest also imports "
                 "%s",
                 names);
+    else if (err->status == HL_E_NO_HYPERVISOR && is_of_kvm(r->subject->snapshot))
+        cli_say("the snapshot was taken on kvm, and cannot go on in a process");
     else if (could && !r->config.hypervisor && !r->allow_process &&
              !hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, NULL))
         cli_say("--allow-process would run it in a locked-down process, a weaker wall");

@@ -54,6 +54,24 @@ TEST(snapshot_of_a_guest_in_a_process)
               {0, NULL, "", {"inspect", file}});
 }
 
+/* Where there is no KVM, one of KVM stays where it is; and that is said. */
+TEST(snapshot_of_kvm_without_kvm)
+{
+    char file[300];
+
+    cli_need_kvm();
+    snprintf(file, sizeof file, "%s", cli_file("file"));
+    CLI_CHECK({0, "", "", {"snapshot", "SIMPLE", "-o", file}});
+    CHECK_HAS(CLI("inspect", file)->out, "ABI 1, taken on kvm\n");
+    cli_without_devices();
+    CLI_CHECK({4,
+               "",
+               "says more\nhyperlight: the snapshot was taken on kvm, and cannot go on in a "
+               "process\n",
+               {"call", "--allow-process", file, "Count"}},
+              {4, "", "taken on kvm, and cannot go on in a process\n", {"call", file, "Count"}});
+}
+
 TEST(snapshot_says_what_is_wrong)
 {
     char file[300], pipe[300], made[64];
