@@ -44,18 +44,29 @@ static void own_groups(char *out, size_t size)
     }
 }
 
+/* To join the group of root, or one that may not open it, cures nothing. */
 static hl_status no_permission(hl_error *err)
 {
-    char owner[64] = "?", own[256];
-    struct stat st;
+    char owner[64] = "?", own[192];
+    struct stat st = {.st_mode = 0};
+    bool unfit;
 
+    if (!geteuid())
+        return error_set(err, HL_E_NO_HYPERVISOR,
+                         "%s: permission denied, even to root: a container needs --device %s",
+                         DEVICE, DEVICE);
     if (!stat(DEVICE, &st))
         group_name(owner, sizeof owner, st.st_gid);
+    unfit = !st.st_gid || (st.st_mode & 060) != 060;
     own_groups(own, sizeof own);
     return error_set(err, HL_E_NO_HYPERVISOR,
-                     "%s: permission denied; it belongs to group %s, this process has groups: %s; "
-                     "run `sudo usermod -aG %s $USER` and log in again",
-                     DEVICE, owner, own, owner);
+                     "%s: permission denied; it belongs to group %s, mode %03o, this process has "
+                     "groups: %s; run `%ssudo usermod -aG %s $USER` and log in again",
+                     DEVICE, owner, st.st_mode & 0777, own,
+                     unfit ? "sudo groupadd -fr kvm; sudo chgrp kvm /dev/kvm; "
+                             "sudo chmod 660 /dev/kvm; "
+                           : "",
+                     unfit ? "kvm" : owner);
 }
 
 hl_status kvm_unusable(hl_error *err, const char *what)
