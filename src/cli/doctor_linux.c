@@ -13,6 +13,7 @@
 #include "doctor.h"
 
 #define DEVICE "/dev/kvm"
+#define REGISTERED "/sys/class/misc/kvm" /* by the kernel; in containers, too */
 #define VULNERABILITIES "/sys/devices/system/cpu/vulnerabilities"
 
 /* The first line of a small file; "" if it cannot be read. */
@@ -194,6 +195,34 @@ static void read_processor(struct processor *out)
         fclose(file);
 }
 
+static bool has_module(const struct processor *p)
+{
+    return (p->vmx && exists("/sys/module/kvm_intel")) || (p->svm && exists("/sys/module/kvm_amd"));
+}
+
+/* There is no device: what makes one. */
+static void cure_missing(struct doctor *d, const struct processor *p)
+{
+    if (exists(REGISTERED))
+        doctor_say(d, FOUND_BAD, "cure",
+                   "the kernel has KVM, and its node alone is missing here: start a container with "
+                   "--device " DEVICE "; elsewhere mount devtmpfs on /dev, or let udev make it");
+    else if (has_module(p))
+        doctor_say(d, FOUND_BAD, "cure",
+                   "%s is there but offers nothing, and dmesg says why: switch VT-x or AMD-V (SVM) "
+                   "on in the firmware setup",
+                   p->vmx ? "kvm_intel" : "kvm_amd");
+    else if (p->vmx || p->svm)
+        doctor_say(d, FOUND_BAD, "cure", "sudo modprobe %s", p->vmx ? "kvm_intel" : "kvm_amd");
+    else if (p->guest)
+        doctor_say(d, FOUND_BAD, "cure",
+                   "switch nested virtualization on in what runs this virtual machine (for a KVM "
+                   "host: kvm_intel or kvm_amd nested=1, CPU model host-passthrough), or use a "
+                   "machine that has it");
+    else
+        doctor_say(d, FOUND_BAD, "cure", "switch VT-x or AMD-V (SVM) on in the firmware setup");
+}
+
 void doctor_processor(struct doctor *d, bool usable)
 {
     struct processor p;
@@ -204,17 +233,8 @@ void doctor_processor(struct doctor *d, bool usable)
                : p.svm ? "AMD-V"
                        : "neither VT-x nor AMD-V",
                p.guest ? "; itself a virtual machine's" : "");
-    if (usable || exists(DEVICE))
-        return;
-    if (p.vmx || p.svm)
-        doctor_say(d, FOUND_BAD, "cure", "sudo modprobe %s", p.vmx ? "kvm_intel" : "kvm_amd");
-    else if (p.guest)
-        doctor_say(d, FOUND_BAD, "cure",
-                   "switch nested virtualization on in what runs this virtual machine (for a KVM "
-                   "host: kvm_intel or kvm_amd nested=1, CPU model host-passthrough), or use a "
-                   "machine that has it");
-    else
-        doctor_say(d, FOUND_BAD, "cure", "switch VT-x or AMD-V (SVM) on in the firmware setup");
+    if (!usable && !exists(DEVICE))
+        cure_missing(d, &p);
 }
 
 /* ---- WSL2, containers ---------------------------------------------------------------- */
@@ -283,16 +303,18 @@ static bool is_off(const char *path)
     return *text == 'N' || *text == '0';
 }
 
-/* A VM then gets a thread of the kernel's own, which is moved into the cgroups
- * of its maker; that waits for a grace period unless favordynmods is set. */
-static bool huge_page_thread(void)
+/* The parameter, unless it is never or there is none: each VM gets a thread of the
+ * kernel's own, which is moved into the cgroups of its maker; that waits for a
+ * grace period unless favordynmods is set. */
+static bool huge_page_thread(char parameter[256])
 {
-    char text[256], *line = NULL;
+    char *line = NULL;
     size_t room = 0;
     bool favored = false;
     FILE *file;
 
-    if (strcmp(first_line(text, "/sys/module/kvm/parameters/nx_huge_pages"), "Y"))
+    first_line(parameter, "/sys/module/kvm/parameters/nx_huge_pages");
+    if (!*parameter || !strcmp(parameter, "never"))
         return false;
     file = fopen("/proc/mounts", "r");
     while (file && !favored && getline(&line, &room, file) > 0)
@@ -305,13 +327,16 @@ static bool huge_page_thread(void)
 
 void doctor_slow(struct doctor *d)
 {
+    char parameter[256];
+
     if (is_off("/sys/module/kvm_intel/parameters/ept"))
         doctor_say(d, FOUND_NOTE, "speed", "kvm_intel has ept = N: memory of guests is slow");
     if (is_off("/sys/module/kvm_amd/parameters/npt"))
         doctor_say(d, FOUND_NOTE, "speed", "kvm_amd has npt = N: memory of guests is slow");
-    if (huge_page_thread())
+    if (huge_page_thread(parameter))
         doctor_say(d, FOUND_NOTE, "speed",
-                   "kvm has nx_huge_pages = Y: each new VM starts a thread of the kernel's, which "
+                   "kvm has nx_huge_pages = %s: each new VM starts a thread of the kernel's, which "
                    "on Linux 6 can take milliseconds; kvm.nx_huge_pages=never (if the processor "
-                   "is not affected by itlb_multihit), or a cgroup mount with favordynmods");
+                   "is not affected by itlb_multihit), or a cgroup mount with favordynmods",
+                   parameter);
 }

@@ -88,9 +88,47 @@ static void doctor_says(const char *const texts[])
 }
 #define SAYS(...) doctor_says((const char *const[]){__VA_ARGS__, NULL})
 
+/* A kernel without KVM, or with this module. */
+static void pretend_modules(const char *module)
+{
+    char path[100];
+
+    CHECK_INT(mount("none", "/sys", "tmpfs", 0, NULL), 0);
+    if (!module)
+        return;
+    snprintf(path, sizeof path, "/sys/module/%s", module);
+    CHECK(!mkdir("/sys/module", 0755) && !mkdir(path, 0755));
+}
+
+static void pretend_registered(void)
+{
+    CHECK(!mkdir("/sys/class", 0755) && !mkdir("/sys/class/misc", 0755) &&
+          !mkdir("/sys/class/misc/kvm", 0755));
+}
+
+/* What is there already is not to be loaded. */
+TEST(doctor_without_a_node_of_a_loaded_module)
+{
+    const struct cli *run;
+
+    cli_without_devices();
+    pretend_modules("kvm_intel");
+    pretend("/proc/cpuinfo", "model name\t: Some\nflags\t\t: fpu vmx hypervisor\n\n");
+    SAYS("cure         kvm_intel is there but offers nothing, and dmesg says why: switch VT-x");
+    pretend_registered();
+    SAYS("BAD  kvm          /dev/kvm does not exist\n",
+         "cure         the kernel has KVM, and its node alone is missing here: start a container "
+         "with --device /dev/kvm; ");
+    pretend("/proc/cpuinfo", "model name\t: Inner\nflags\t\t: fpu hypervisor\n\n");
+    SAYS("cure         the kernel has KVM, and its node alone is missing here");
+    run = CLI("doctor");
+    CHECK(!strstr(run->out, "modprobe") && !strstr(run->out, "nested virtualization"));
+}
+
 TEST(doctor_without_a_device_tells_the_cure_by_the_processor)
 {
     cli_without_devices();
+    pretend_modules(NULL);
     pretend("/proc/cpuinfo", "processor : 0\nmodel name\t: Some CPU\nflags\t\t: fpu vmx sse\n\n");
     SAYS("BAD  kvm          /dev/kvm does not exist", "BAD  device       there is no /dev/kvm\n",
          "processor    Some CPU; VT-x\n", "BAD  cure         sudo modprobe kvm_intel\n");
@@ -155,6 +193,13 @@ TEST(doctor_reports_what_slows_vms_down)
     cli_own_mounts();
     if (access("/sys/module/kvm/parameters/nx_huge_pages", R_OK))
         test_skip("kvm is not a module with parameters here");
+    pretend("/sys/module/kvm/parameters/nx_huge_pages", "never\n");
+    CHECK(!strstr(CLI("doctor")->out, "nx_huge_pages"));
+    pretend("/sys/module/kvm/parameters/nx_huge_pages", "N\n"); /* it could be switched on */
+    CHECK(!mount("none", "/proc", "tmpfs", 0, NULL));
+    CHECK_HAS(CLI("doctor")->out,
+              "note speed        kvm has nx_huge_pages = N: each new VM starts");
+    CHECK_INT(umount("/proc"), 0);
     pretend("/sys/module/kvm/parameters/nx_huge_pages", "Y\n");
     CHECK(!mount("none", "/proc", "tmpfs", 0, NULL)); /* whose mounts is a link otherwise */
     CHECK_HAS(CLI("doctor")->out, "note speed        kvm has nx_huge_pages = Y");
