@@ -7,17 +7,23 @@
 #include <unistd.h>
 
 #include "options.h"
+#include "text.h"
 
 extern const char new_host[], new_host_end[], new_guest[], new_guest_end[], new_makefile[],
     new_makefile_end[]; /* new_files.S */
 
 #define PREFIX "@PREFIX@" /* in the makefile: where this command is installed */
 
-static int cannot(const char *folder, const char *name)
-{
-    cli_say("%s/%s: %s", folder, name, strerror(errno));
-    return CLI_SYSTEM;
-}
+/* What shells and make would take for theirs, in the makefile or in what
+ * pkg-config says; blanks are none of it. */
+#define SPECIAL "$'\"\\`#:;&|<>()*?[]{}\n\t"
+
+static const struct part {
+    const char *name, *start, *end;
+} parts[] = {{"host.c", new_host, new_host_end},
+             {"guest.c", new_guest, new_guest_end},
+             {"Makefile", new_makefile, new_makefile_end}};
+enum { PARTS = sizeof parts / sizeof *parts };
 
 /* The folder above bin/, which holds this program and hyperlight-cc. */
 static bool find_prefix(char out[4096])
@@ -37,49 +43,73 @@ static bool find_prefix(char out[4096])
     *slash = '\0';
     slash = strrchr(path, '/');
     snprintf(out, 4096, "%.*s", slash ? (int)(slash - path) : 0, path);
+    if (out[strcspn(out, SPECIAL)]) {
+        cli_say("new: this command is installed in %s, and no makefile can name a folder with %c "
+                "in it; install elsewhere",
+                out, out[strcspn(out, SPECIAL)]);
+        return false;
+    }
     return true;
 }
 
-/* The text from start to end, with the prefix in its place. */
-static int write_file(const char *folder, const char *name, const char *start, const char *end,
-                      const char *prefix)
+/* The text with the prefix in its place. False with errno. */
+static bool write_file(const char *path, const struct part *part, const char *prefix)
 {
-    const char *hole = strstr(start, PREFIX);
-    char path[8192];
-    FILE *file;
+    const char *start = part->start, *hole = strstr(start, PREFIX);
+    FILE *file = fopen(path, "wx");
     bool failed;
 
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    file = fopen(path, "wx");
     if (!file)
-        return cannot(folder, name);
+        return false;
     if (hole) {
         fwrite(start, 1, (size_t)(hole - start), file);
         fputs(prefix, file);
         start = hole + strlen(PREFIX);
     }
-    fwrite(start, 1, (size_t)(end - start), file);
-    failed = ferror(file);
-    if (fclose(file) || failed)
-        return cannot(folder, name);
-    return CLI_OK;
+    fwrite(start, 1, (size_t)(part->end - start), file);
+    failed = fflush(file) || ferror(file); /* with the errno of that */
+    return !(fclose(file) | failed);
+}
+
+static int name_part(char path[8192], const char *folder, size_t index)
+{
+    return snprintf(path, 8192, "%s/%s", folder, parts[index].name);
+}
+
+/* The folder was not there before, so all of it is ours. */
+static void remove_project(const char *folder)
+{
+    char path[8192];
+    size_t i;
+
+    for (i = 0; i < PARTS; i++) {
+        name_part(path, folder, i);
+        unlink(path);
+    }
+    rmdir(folder);
 }
 
 static int write_project(const char *folder, const char *prefix)
 {
-    int result = CLI_OK;
+    char path[8192], shown[TEXT_SHOWN];
+    int error;
+    size_t i;
 
     if (mkdir(folder, 0777)) {
-        result = errno == EEXIST ? CLI_USAGE : CLI_SYSTEM;
-        cli_say("new: %s: %s", folder, strerror(errno));
-        return result;
+        error = errno;
+        cli_say("new: %s: %s", text_shown(shown, folder), strerror(error));
+        return error == EEXIST ? CLI_USAGE : CLI_SYSTEM;
     }
-    result = write_file(folder, "host.c", new_host, new_host_end, prefix);
-    if (!result)
-        result = write_file(folder, "guest.c", new_guest, new_guest_end, prefix);
-    if (!result)
-        result = write_file(folder, "Makefile", new_makefile, new_makefile_end, prefix);
-    return result;
+    for (i = 0; i < PARTS; i++) {
+        name_part(path, folder, i);
+        if (write_file(path, &parts[i], prefix))
+            continue;
+        error = errno;
+        remove_project(folder);
+        cli_say("new: %s: %s; nothing is left of the project", path, strerror(error));
+        return CLI_SYSTEM;
+    }
+    return CLI_OK;
 }
 
 static int run(int argc, char **argv)
