@@ -57,10 +57,12 @@ run_tests() # TREE [PATTERN PREFIX...]
     [[ $pattern ]] || replay_corpora "$tree" "${@:3}"
 }
 
-# The VM tests again, on the process backend.
+# The VM tests again, on the process backend; and of the command's what runs guests.
 run_process_tests() # TREE [PREFIX...]
 {
     HL_TEST_HYPERVISOR=process tally_folder "$1@process" "build/$1/tests/vm" '' "${@:2}"
+    HL_TEST_HYPERVISOR=process tally_folder "$1@process" "build/$1/tests/cli" 'call|snapshot' \
+        "${@:2}"
 }
 
 # And on a KVM that has no dirty ring: the tests in which that matters. --full: all.

@@ -39,7 +39,7 @@ extern unsigned cli_seconds;
 struct cli_row {
     int status;
     const char *out, *err;
-    const char *args[10];
+    const char *args[24];
 };
 void cli_check(const struct cli_row rows[], size_t count);
 #define CLI_CHECK(...) \
@@ -53,7 +53,7 @@ void cli_check(const struct cli_row rows[], size_t count);
 struct cli_json_row {
     int status;
     const char *name, *text; /* "E_INVALID" */
-    const char *args[10];
+    const char *args[24];
 };
 void cli_check_json(const struct cli_json_row rows[], size_t count);
 #define CLI_CHECK_JSON(...) \

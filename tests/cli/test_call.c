@@ -143,6 +143,12 @@ TEST(call_reaches_the_fallback_with_typed_arguments)
               {2, "", "as TYPE:VALUE", {"call", "SIMPLE", "Unknown", "void:"}},
               {2,
                "",
+               "hyperlight: Unknown takes at most 16 arguments, not 17\n",
+               {"call",   "SIMPLE", "Unknown", "i32:1",  "i32:2",  "i32:3",  "i32:4",
+                "i32:5",  "i32:6",  "i32:7",   "i32:8",  "i32:9",  "i32:10", "i32:11",
+                "i32:12", "i32:13", "i32:14",  "i32:15", "i32:16", "i32:17"}},
+              {2,
+               "",
                "the guest exports no function Unknown; hyperlight inspect ",
                {"call", "HELLO", "Unknown"}});
 }
@@ -474,21 +480,23 @@ static pid_t start_on_terminal(int *terminal, const char *const args[])
     return child;
 }
 
-/* All that one invocation writes to a terminal, without its carriage returns. */
-static void on_terminal(char *out, size_t size, const char *const args[])
+/* All that one invocation writes to a terminal, without its carriage returns; the
+ * exit status. */
+static int on_terminal(char *out, size_t size, const char *const args[])
 {
     size_t used = 0, kept = 0, i;
     ssize_t n;
-    int terminal;
+    int terminal, status;
     const pid_t child = start_on_terminal(&terminal, args);
 
     while (used < size - 1 && (n = read(terminal, out + used, size - 1 - used)) > 0)
         used += (size_t)n;
-    CHECK(waitpid(child, NULL, 0) == child);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
     for (i = 0; i < used; i++)
         if (out[i] != '\r')
             out[kept++] = out[i];
     out[kept] = '\0';
+    return WEXITSTATUS(status);
 }
 
 /* Colour there and nowhere else; escapes of a guest are shown, not obeyed. */
@@ -497,22 +505,25 @@ TEST(call_is_safe_on_a_terminal)
     char out[4096];
 
     cli_need_hypervisor();
-    on_terminal(out, sizeof out,
-                (const char *const[]){"call", "SIMPLE", "EchoStr",
-                                      "a\x1b]0;title\x07\xc2\x9b"
-                                      "b\t\xe2\x82\xac",
-                                      NULL});
+    CHECK_INT(on_terminal(out, sizeof out,
+                          (const char *const[]){"call", "SIMPLE", "EchoStr",
+                                                "a\x1b]0;title\x07\xc2\x9b"
+                                                "b\t\xe2\x82\xac",
+                                                NULL}),
+              0);
     CHECK_STR(out, "a\\x1b]0;title\\x07\\xc2\\x9b"
                    "b\t\xe2\x82\xac\n");
-    on_terminal(out, sizeof out,
-                (const char *const[]){"call", "SIMPLE", "Print", "a\x1b[31m\n", NULL});
+    CHECK_INT(on_terminal(out, sizeof out,
+                          (const char *const[]){"call", "SIMPLE", "Print", "a\x1b[31m\n", NULL}),
+              0);
     CHECK_STR(out, "a\\x1b[31m\n7\n");
-    on_terminal(out, sizeof out,
-                (const char *const[]){"call", "--raw", "SIMPLE", "EchoStr", "x", NULL});
+    CHECK_INT(on_terminal(out, sizeof out,
+                          (const char *const[]){"call", "--raw", "SIMPLE", "EchoStr", "x", NULL}),
+              2);
     CHECK_STR(out, "\x1b[1mhyperlight:\x1b[0m call: --raw writes what the guest made as it is, so "
                    "not to a terminal\n");
     CHECK_INT(setenv("NO_COLOR", "1", 1), 0);
-    on_terminal(out, sizeof out, (const char *const[]){"fly", NULL});
+    CHECK_INT(on_terminal(out, sizeof out, (const char *const[]){"fly", NULL}), 2);
     CHECK_STR(out, "hyperlight: no verb fly; hyperlight --help lists them\n");
 }
 

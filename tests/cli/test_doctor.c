@@ -65,6 +65,7 @@ TEST(doctor_refuses_arguments)
     CLI_CHECK_JSON({2, "E_INVALID", "x is one word too many", {"doctor", "--json", "x"}},
                    {2, "E_INVALID", "no option --fix", {"doctor", "--json", "--fix"}});
     CLI_CHECK({2, "", "doctor: x is one word too many", {"doctor", "x"}},
+              {2, "", "doctor: --json takes no value", {"doctor", "--json=1"}},
               {2, "", "doctor: no option --fix", {"doctor", "--fix"}});
 }
 

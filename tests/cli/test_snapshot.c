@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hyperlight snapshot: saves a guest that goes on elsewhere. */
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,7 +75,7 @@ TEST(snapshot_of_kvm_without_kvm)
 
 TEST(snapshot_says_what_is_wrong)
 {
-    char file[300], pipe[300], made[64];
+    char file[300], pipe[300], made[64], guest[4500];
 
     snprintf(file, sizeof file, "%s", cli_file("file"));
     CLI_CHECK({2, "", "wanted: hyperlight snapshot", {"snapshot"}},
@@ -86,9 +87,18 @@ TEST(snapshot_says_what_is_wrong)
                "",
                "snapshot: --after takes no value behind =",
                {"snapshot", "SIMPLE", "-o", file, "--after=Count", "Count"}},
+              {2, "", "snapshot: no option --json", {"snapshot", "--json", "SIMPLE", "-o", file}},
+              {2, "", "--heap is 1Q, wanted bytes", {"snapshot", "SIMPLE", "--heap", "1Q"}},
+              {2, "", "--hypervisor is any1, wanted", {"snapshot", "--hypervisor", "any1"}},
+              {3, "", "/dev/null: not a regular file", {"snapshot", "/dev/null", "-o", file}},
+              {2,
+               "",
+               "--init-data is /no/data: No such file",
+               {"snapshot", "SIMPLE", "-o", file, "--init-data", "/no/data"}},
               {2, "", "b is one word too many", {"snapshot", "SIMPLE", "b", "-o", file}},
               {3, "", "/no/guest: No such file", {"snapshot", "/no/guest", "-o", file}});
     cli_need_hypervisor();
+    snprintf(guest, sizeof guest, "%s", test_guest("callback"));
     snprintf(made, sizeof made, "hyperlight: %s: made in ", cli_hypervisor());
     snprintf(pipe, sizeof pipe, "%s", cli_file("pipe"));
     CHECK_INT(mkfifo(pipe, 0600), 0);
@@ -106,6 +116,23 @@ TEST(snapshot_says_what_is_wrong)
          "failed with code 3: no",
          {"snapshot", "SIMPLE", "-o", file, "--after", "Fail", "3", //
           "no"}},
+        {2,
+         "",
+         "--heap is 1K, wanted 64K to 64G",
+         {"snapshot", "SIMPLE", "-o", file, "--heap", "1K"}},
+        {2,
+         "",
+         "the guest exports no function Nope; hyperlight inspect ",
+         {"snapshot", "HELLO", "-o", file, "--after", "Nope"}},
+        {2,
+         "",
+         "argument 1 of EchoI32, i32, is x, wanted",
+         {"snapshot", "SIMPLE", "-o", file, "--after", "EchoI32", "x"}},
+        {5, "", "writing 0x0", {"snapshot", "SIMPLE", "-o", file, "--after", "NullPointer"}},
+        {3,
+         "",
+         "the guest also imports HostNest, ",
+         {"snapshot", guest, "-o", file, "--after", "F"}},
         {6,
          "",
          "deadline",
@@ -115,4 +142,20 @@ TEST(snapshot_says_what_is_wrong)
         {1, "", made, {"snapshot", "--time", "SIMPLE", "-o", file, "--after", "Fail", "3", "no"}},
         {0, "", "us\nhyperlight: saved in ", {"snapshot", "--time", "SIMPLE", "-o", file}});
     CHECK_INT(unlink(file), 0);
+}
+
+/* Nothing of a snapshot is left where there is no room for it. */
+TEST(snapshot_on_a_full_disk)
+{
+    char file[300];
+
+    cli_need_hypervisor();
+    cli_own_mounts();
+    CHECK_INT(mkdir(cli_file("disk"), 0755), 0);
+    CHECK_INT(mount("none", cli_file("disk"), "tmpfs", 0, "size=4k"), 0);
+    snprintf(file, sizeof file, "%s", cli_file("disk/file"));
+    CLI_CHECK({7, "", "disk/file: ", {"snapshot", "SIMPLE", "-o", file}},
+              {7, "", "No space left on device\n", {"snapshot", "SIMPLE", "-o", file}});
+    CHECK(access(file, F_OK));
+    CHECK_INT(umount(cli_file("disk")), 0);
 }
