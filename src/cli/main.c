@@ -31,7 +31,7 @@ static void help(FILE *out)
     fputs("hyperlight VERB ...    runs untrusted functions in micro-VMs\n\n", out);
     for (i = 0; i < VERBS; i++)
         fprintf(out, "  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
-    fputs("\nhyperlight VERB --help says more; so does man hyperlight.\n", out);
+    fputs("\nhyperlight help VERB says more; so does man hyperlight.\n", out);
 }
 
 /* Where the caller has closed standard input, output or error, the next file
@@ -47,22 +47,48 @@ static bool fill_streams(void)
     return true;
 }
 
-int main(int argc, char **argv)
+static const struct verb *find(const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < VERBS; i++)
+        if (!strcmp(name, verbs[i]->name))
+            return verbs[i];
+    return NULL;
+}
+
+static int no_verb(const char *name)
 {
     char shown[TEXT_SHOWN];
-    size_t i;
+
+    return cli_usage("no verb %s; hyperlight --help lists them", text_shown(shown, name));
+}
+
+/* hyperlight help VERB is hyperlight VERB --help. */
+static int help_on(char *name)
+{
+    static char option[] = "--help";
+    const struct verb *verb = find(name);
+    char *args[] = {name, option, NULL};
+
+    return verb ? verb->run(2, args) : no_verb(name);
+}
+
+int main(int argc, char **argv)
+{
+    const struct verb *verb;
 
     if (!fill_streams())
         return CLI_SYSTEM;
     setvbuf(stderr, NULL, _IOLBF, BUFSIZ); /* lines, not characters, beside those of others */
     if (argc < 2)
         return help(stderr), CLI_USAGE;
+    if (!strcmp(argv[1], "help") && argc > 2)
+        return help_on(argv[2]);
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
         return help(stdout), cli_finish(CLI_OK);
     if (!strcmp(argv[1], "--version"))
         return printf("hyperlight %s\n", hl_version()), cli_finish(CLI_OK);
-    for (i = 0; i < VERBS; i++)
-        if (!strcmp(argv[1], verbs[i]->name))
-            return verbs[i]->run(argc - 1, argv + 1);
-    return cli_usage("no verb %s; hyperlight --help lists them", text_shown(shown, argv[1]));
+    verb = find(argv[1]);
+    return verb ? verb->run(argc - 1, argv + 1) : no_verb(argv[1]);
 }

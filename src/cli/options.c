@@ -2,6 +2,7 @@
 /* Parses options by their table, and prints the table as help. */
 #include "options.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ static const char *take(const struct option *option, const char *text)
 {
     uint64_t *value = option->out;
 
+    assert(text || option->kind == OPTION_FLAG || option->kind == OPTION_LAST);
     switch (option->kind) {
     case OPTION_TEXT:
         *(const char **)option->out = text;
@@ -94,15 +96,28 @@ static void help(const struct verb *verb, const struct option table[])
     }
 }
 
+/* A short option, -o, has no "=": its value is the next word. */
 static const struct option *find(const struct option table[], const char *word)
 {
-    const char *equals = strchr(word, '=');
+    const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
     const size_t len = equals ? (size_t)(equals - word) : strlen(word);
 
     for (; table->name; table++)
         if (strlen(table->name) == len && !strncmp(table->name, word, len))
             return table;
     return NULL;
+}
+
+static int no_option(const struct verb *verb, const struct option table[], const char *word)
+{
+    char shown[TEXT_SHOWN];
+
+    for (; table->name; table++)
+        if (table->name[1] != '-' && !strncmp(table->name, word, 2))
+            return cli_usage("%s: %s: the value of %s is the next word", verb->name,
+                             text_shown(shown, word), table->name);
+    return cli_usage("%s: no option %s; hyperlight %s --help lists them", verb->name,
+                     text_shown(shown, word), verb->name);
 }
 
 /* One option at argv[at] with its argument; the position behind it, or -1. */
@@ -112,10 +127,6 @@ static int parse_one(const struct verb *verb, const struct option *option, int a
     const char *equals = strchr(argv[at], '='), *text = equals ? equals + 1 : NULL, *wrong;
     char shown[TEXT_SHOWN];
 
-    if (!option)
-        return cli_usage("%s: no option %s; hyperlight %s --help lists them", verb->name, argv[at],
-                         verb->name),
-               -1;
     if (text && (!option->argument || option->kind == OPTION_LAST))
         return cli_usage("%s: %s takes no value%s", verb->name, option->name,
                          option->argument ? " behind =" : ""),
@@ -158,8 +169,10 @@ int options_parse(const struct verb *verb, const struct option table[], int argc
             words[found++] = argv[at++];
         } else {
             option = find(table, argv[at]);
+            if (!option)
+                return no_option(verb, table, argv[at]), -1;
             at = parse_one(verb, option, argc, argv, at);
-            if (option && option->kind == OPTION_LAST)
+            if (option->kind == OPTION_LAST)
                 break;
         }
     }

@@ -121,6 +121,7 @@ static hl_status create(struct running *r, const struct subject *subject, hl_err
 
     r->config.struct_size = sizeof r->config;
     r->config.allow_process = r->allow_process;
+    r->config.avx = r->avx;
     if (r->config.log_level)
         r->config.log = log_line;
     if (!status)

@@ -22,7 +22,7 @@ struct running {
     hl_config config;
     const char *init_path;
     char *init; /* malloc'd */
-    bool allow_process, time;
+    bool allow_process, avx, time;
     bool quiet; /* what the guest prints goes to standard error */
     hl_host *host;
     hl_sandbox *box;
@@ -40,6 +40,8 @@ struct running {
          "most time for init, and for each call [none]"}, \
         {"--hypervisor", "NAME", OPTION_HYPERVISOR, &(r)->config.hypervisor, \
          "kvm, process, or any [any]"}, \
+        {"--avx", NULL, OPTION_FLAG, &(r)->avx, \
+         "the guest may use the processor's AVX, not SSE2 alone"}, \
         {"--allow-process", NULL, OPTION_FLAG, &(r)->allow_process, \
          "without a hypervisor, run it in a process: a weaker wall"}, \
         {"--log", "LEVEL", OPTION_LEVEL, &(r)->config.log_level, \

@@ -663,10 +663,58 @@ TEST(call_writes_lines_of_a_guest_at_once)
     CHECK(waitpid(child, NULL, 0) == child);
 }
 
+/* If the processor has it, the guest does with --avx alone. */
+TEST(call_gives_avx)
+{
+    const struct cli *run;
+    char file[300];
+
+    cli_need_hypervisor();
+    snprintf(file, sizeof file, "%s", cli_file("file"));
+    run = CLI("call", "--avx", "SIMPLE", "EchoI32", "5");
+    if (run->status == 4) {
+        CHECK_STR(run->err, "hyperlight: --avx: no AVX on this processor\n");
+        return;
+    }
+    CHECK_STR(run->out, "5\n");
+    CLI_CHECK({0, "", "", {"snapshot", "SIMPLE", "-o", file}},
+              {2,
+               "",
+               "hyperlight: --avx is given, but the snapshot was made without\n",
+               {"call", "--avx", file, "Count"}},
+              {0, "", "", {"snapshot", "--avx", "SIMPLE", "-o", file}},
+              {0, "1\n", "", {"call", "--avx", file, "Count"}},
+              {0, "1\n", "", {"call", file, "Count"}});
+}
+
+/* As shells see it, 128 + 13. */
+TEST(call_dies_when_its_reader_has_gone)
+{
+    const char *words[CLI_WORDS];
+    int out[2], status;
+    pid_t child;
+
+    cli_words(words, (const char *const[]){"inspect", "SIMPLE", NULL});
+    CHECK(!pipe(out) && !close(out[0]));
+    child = fork();
+    if (!child) {
+        signal(SIGPIPE, SIG_DFL);
+        dup2(out[1], 1);
+        execv(words[0], (char *const *)(uintptr_t)words);
+        _exit(127);
+    }
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE);
+}
+
 TEST(help_and_version)
 {
     CLI_CHECK({0, "hyperlight 0.1.0\n", "", {"--version"}});
     CHECK_HAS(CLI("--help")->out, "  inspect   ");
     CHECK_HAS(CLI("call", "--help")->out, "  --repeat N ");
     CHECK_INT(CLI("call", "SIMPLE", "--help")->status, 0);
+    CHECK_HAS(CLI("help")->out, "  inspect   ");
+    CHECK_HAS(CLI("help", "doctor")->out, "hyperlight doctor [OPTION...]\n");
+    CHECK_HAS(CLI("help", "call")->out, "  --repeat N ");
+    CLI_CHECK({2, "", "hyperlight: no verb fly; hyperlight --help lists them", {"help", "fly"}});
 }

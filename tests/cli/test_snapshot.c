@@ -78,25 +78,29 @@ TEST(snapshot_says_what_is_wrong)
     char file[300], pipe[300], made[64], guest[4500];
 
     snprintf(file, sizeof file, "%s", cli_file("file"));
-    CLI_CHECK({2, "", "wanted: hyperlight snapshot", {"snapshot"}},
-              {2, "", "snapshot: -o FILE says where to", {"snapshot", "SIMPLE"}},
-              {2, "", "snapshot: -o is '', wanted a file", {"snapshot", "SIMPLE", "-o", ""}},
-              {2, "", "snapshot: -o is -, but standard", {"snapshot", "SIMPLE", "-o", "-"}},
-              {2, "", "snapshot: -o needs a value: FILE", {"snapshot", "SIMPLE", "-o"}},
-              {2,
-               "",
-               "snapshot: --after takes no value behind =",
-               {"snapshot", "SIMPLE", "-o", file, "--after=Count", "Count"}},
-              {2, "", "snapshot: no option --json", {"snapshot", "--json", "SIMPLE", "-o", file}},
-              {2, "", "--heap is 1Q, wanted bytes", {"snapshot", "SIMPLE", "--heap", "1Q"}},
-              {2, "", "--hypervisor is any1, wanted", {"snapshot", "--hypervisor", "any1"}},
-              {3, "", "/dev/null: not a regular file", {"snapshot", "/dev/null", "-o", file}},
-              {2,
-               "",
-               "--init-data is /no/data: No such file",
-               {"snapshot", "SIMPLE", "-o", file, "--init-data", "/no/data"}},
-              {2, "", "b is one word too many", {"snapshot", "SIMPLE", "b", "-o", file}},
-              {3, "", "/no/guest: No such file", {"snapshot", "/no/guest", "-o", file}});
+    CLI_CHECK(
+        {2, "", "wanted: hyperlight snapshot", {"snapshot"}},
+        {2, "", "snapshot: -o FILE says where to", {"snapshot", "SIMPLE"}},
+        {2, "", "snapshot: -ow6: the value of -o is the next word", {"snapshot", "SIMPLE", "-ow6"}},
+        {2, "", "snapshot: -o=w6: the value of -o", {"snapshot", "SIMPLE", "-o=w6"}},
+        {2, "", "snapshot: no option --output=w6", {"snapshot", "SIMPLE", "--output=w6"}},
+        {2, "", "snapshot: -o is '', wanted a file", {"snapshot", "SIMPLE", "-o", ""}},
+        {2, "", "snapshot: -o is -, but standard", {"snapshot", "SIMPLE", "-o", "-"}},
+        {2, "", "snapshot: -o needs a value: FILE", {"snapshot", "SIMPLE", "-o"}},
+        {2,
+         "",
+         "snapshot: --after takes no value behind =",
+         {"snapshot", "SIMPLE", "-o", file, "--after=Count", "Count"}},
+        {2, "", "snapshot: no option --json", {"snapshot", "--json", "SIMPLE", "-o", file}},
+        {2, "", "--heap is 1Q, wanted bytes", {"snapshot", "SIMPLE", "--heap", "1Q"}},
+        {2, "", "--hypervisor is any1, wanted", {"snapshot", "--hypervisor", "any1"}},
+        {3, "", "/dev/null: not a regular file", {"snapshot", "/dev/null", "-o", file}},
+        {2,
+         "",
+         "--init-data is /no/data: No such file",
+         {"snapshot", "SIMPLE", "-o", file, "--init-data", "/no/data"}},
+        {2, "", "b is one word too many", {"snapshot", "SIMPLE", "b", "-o", file}},
+        {3, "", "/no/guest: No such file", {"snapshot", "/no/guest", "-o", file}});
     cli_need_hypervisor();
     snprintf(guest, sizeof guest, "%s", test_guest("callback"));
     snprintf(made, sizeof made, "hyperlight: %s: made in ", cli_hypervisor());
