@@ -2,17 +2,24 @@
 /* Ends calls that take too long, by the clock and by hand: deadline GUEST */
 #include <hyperlight/easy.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 /* Somebody who does not want to wait: a user, a connection that was closed. */
+struct somebody {
+    const hl_interrupt *stop;
+    atomic_bool over; /* the call came back, or never began */
+};
+
 static void *lose_patience(void *user)
 {
-    const hl_interrupt *stop = (const hl_interrupt *)user;
+    struct somebody *who = (struct somebody *)user;
     const struct timespec pause = {0, 10000000};
 
     /* false: no call was in progress yet. A later one is never hit by mistake. */
-    while (!hl_interrupt_stop(stop))
+    while (!atomic_load(&who->over) && !hl_interrupt_stop(who->stop))
         nanosleep(&pause, NULL);
     return NULL;
 }
@@ -42,11 +49,16 @@ static hl_status by_clock(hl_sandbox *box, const hl_snapshot *clean, hl_error *e
 
 static hl_status by_hand(hl_sandbox *box, const hl_snapshot *clean, hl_error *err)
 {
+    struct somebody who = {.stop = hl_sandbox_interrupt(box)};
     pthread_t thread;
+    const int error = pthread_create(&thread, NULL, lose_patience, &who);
 
-    if (pthread_create(&thread, NULL, lose_patience, hl_sandbox_interrupt(box)))
+    if (error) {
+        snprintf(err->text, sizeof err->text, "pthread_create: %s", strerror(error));
         return err->status = HL_E_SYSTEM;
+    }
     hl_invoke(NULL, box, err, "Spin");
+    atomic_store(&who.over, true);
     pthread_join(thread, NULL);
     report("Spin, until somebody stops it", box, err);
     return hl_sandbox_restore(box, clean, err);

@@ -119,6 +119,17 @@ TEST(example_deadline)
     check_example("deadline");
 }
 
+/* What cannot be called cannot be stopped: nobody waits for that. */
+TEST_LIMIT(example_deadline_of_a_guest_that_does_not_spin, 10)
+{
+    char program[512], command[5000], found[1024];
+
+    find(program, "deadline");
+    snprintf(command, sizeof command, "'%s' '%s' 2>&1; test $? = 1", program, test_guest("hello"));
+    run(found, sizeof found, "/bin/sh", (const char *const[]){"sh", "-c", command, NULL});
+    CHECK_HAS(found, "Spin, until somebody stops it: the guest exports no function Spin\n");
+}
+
 /* A folder of guests, good and bad. */
 TEST(example_plugins)
 {
