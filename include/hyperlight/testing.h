@@ -31,7 +31,9 @@ void hl_test_log(void *to, const hl_log_record *record);
 /* Runs body(user) in a child process, so that a crash or an endless loop fails
  * one test alone. After `seconds` it gets SIGALRM. Returns its exit status, 0
  * if body returned; 128 + N after signal N; HL_TEST_NO_CHILD if none could be
- * made. A sandbox is made and used on one side only. */
+ * made. What is for the exit of the parent (atexit) the child does not run, but
+ * under the thread and memory sanitizers. A sandbox is made and used on one side
+ * only. */
 enum { HL_TEST_NO_CHILD = -1 };
 int hl_test_child(void (*body)(void *user), void *user, unsigned seconds);
 

@@ -91,6 +91,48 @@ TEST(testing_runs_children)
     CHECK_INT(status, 42);
 }
 
+static int told[2]; /* who has been there: a letter each */
+
+static void tell(const char *who)
+{
+    CHECK_INT(write(told[1], who, 1), 1);
+}
+
+static void at_exit_of_parent(void)
+{
+    tell("p");
+}
+
+static void at_exit_of_child(void)
+{
+    tell("c");
+}
+
+static void end(void *user)
+{
+    CHECK(!atexit(at_exit_of_child) && dup2(told[1], 1) == 1);
+    printf("b"); /* it is in a buffer */
+    if (user)
+        exit(3);
+}
+
+/* It removes the parent's files, perhaps. */
+TEST(testing_leaves_the_exit_of_the_parent_alone)
+{
+    char found[8] = "";
+    int status = 0;
+
+#ifdef __SANITIZE_THREAD__
+    test_skip("its exit status comes from the last of the handlers");
+#endif
+    CHECK(!pipe(told) && !atexit(at_exit_of_parent));
+    CHECK_INT(setvbuf(stdout, NULL, _IOFBF, BUFSIZ), 0);
+    CHECK_INT(hl_test_child(end, NULL, 60), 0);
+    CHECK_INT(hl_test_child(end, &status, 60), 3);
+    CHECK_INT(read(told[0], found, sizeof found - 1), 4);
+    CHECK_STR(found, "cbcb");
+}
+
 static void ring(void *user)
 {
     (void)user;
