@@ -22,10 +22,11 @@ static int32_t share_number(struct tracer_head *out, const os_share *share)
     uint32_t i;
 
     for (i = 0; i < out->share_count; i++)
-        if (out->shares[i] == share->handle)
+        if (out->share_ids[i] == share->id)
             return (int32_t)i;
     if (i == TRACER_SHARES)
         return TRACER_SHARES;
+    out->share_ids[i] = share->id;
     out->shares[out->share_count++] = (int32_t)share->handle;
     return (int32_t)i;
 }

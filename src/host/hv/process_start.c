@@ -83,7 +83,7 @@ static hl_status make_program(os_share *out, hl_error *err)
                          "vm.memfd_noexec forbids here: it is 2, wanted 0 or 1");
     if (fd < 0)
         return error_errno(err, errno, "memfd_create");
-    *out = (os_share){fd, size};
+    *out = (os_share){fd, size, 0};
     status = os_share_write(out, process_image, size, 0, err);
     return status ? status : os_share_seal(out, NULL, err);
 }

@@ -180,13 +180,13 @@ static hl_status start_watch(struct guard *guard, hl_error *err)
 
 /* ---- All of them ---------------------------------------------------------------------- */
 
-/* A descriptor means the same share as long as some VM of the template holds it. */
 static bool same(const struct tracer_head *a, const struct tracer_head *b)
 {
     return a->slot_count == b->slot_count && a->region_count == b->region_count &&
-           a->share_count == b->share_count && !memcmp(a->shares, b->shares, sizeof a->shares) &&
-           a->requests == b->requests && a->requests_size == b->requests_size &&
-           a->replies == b->replies && a->replies_size == b->replies_size &&
+           a->share_count == b->share_count &&
+           !memcmp(a->share_ids, b->share_ids, sizeof a->share_ids) && a->requests == b->requests &&
+           a->requests_size == b->requests_size && a->replies == b->replies &&
+           a->replies_size == b->replies_size &&
            !memcmp(a->regions, b->regions, a->region_count * sizeof *a->regions);
 }
 

@@ -49,8 +49,9 @@ typedef struct os_file {
 typedef struct os_share {
     intptr_t handle; /* -1: none */
     uint64_t size;   /* bytes, whole pages */
+    uint64_t id;     /* of its memory: no other in this process has or had it */
 } os_share;
-#define OS_SHARE_NONE ((os_share){-1, 0})
+#define OS_SHARE_NONE ((os_share){-1, 0, 0})
 
 /* Makes one of zeros and maps it writable at *bytes until os_share_seal, which
  * unmaps it and forbids every further change; bytes NULL: not mapped. */

@@ -40,6 +40,7 @@ static int set_size(int fd, uint64_t size)
 
 hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_error *err)
 {
+    static _Atomic uint64_t last;
     int fd = memfd_create("hyperlight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     hl_status status;
     void *at;
@@ -59,7 +60,7 @@ hl_status os_share_create(os_share *out, uint8_t **bytes, uint64_t size, hl_erro
         }
         *bytes = at;
     }
-    *out = (os_share){fd, size};
+    *out = (os_share){fd, size, ++last};
     return HL_OK;
 fail:
     close(fd);

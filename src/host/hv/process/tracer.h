@@ -117,8 +117,9 @@ enum { TRACER_NAMESPACES = 1, TRACER_LANDLOCK = 2, TRACER_DISPATCH = 4 };
 
 struct tracer_head {
     uint32_t slot_count, region_count, share_count;
-    int32_t arena, host; /* descriptors: of the arena; a pidfd of the host */
-    int32_t shares[TRACER_SHARES];
+    int32_t arena, host;           /* descriptors: of the arena; a pidfd of the host */
+    int32_t shares[TRACER_SHARES]; /* descriptors, until it has started */
+    uint64_t share_ids[TRACER_SHARES];
     uint64_t requests, requests_size, replies, replies_size; /* in guests */
     uint64_t gate, gate_wake, gate_wait; /* its page; where its two system calls return to */
     uint32_t state;                      /* enum tracer_start, of the tracer */
