@@ -14,6 +14,7 @@ static struct mapping *make(void)
     if (mapping) {
         atomic_init(&mapping->count, 1);
         mapping->file = OS_FILE_NONE;
+        mapping->share = OS_SHARE_NONE;
     }
     return mapping;
 }
@@ -75,6 +76,66 @@ hl_status mapping_read(const struct mapping *mapping, void *to, size_t size, uin
         return error_set(err, HL_E_SYSTEM, "%s is shorter than when it was mapped", mapping->name);
     return status ? error_within(err, mapping->name) : HL_OK;
 }
+
+/* ---- Copies ------------------------------------------------------------------------ */
+
+enum { CHUNK = 64 * HL_PAGE };
+
+static hl_status copy_part(const struct mapping *from, const os_share *to, uint64_t at,
+                           uint64_t end, uint8_t *buffer, hl_error *err)
+{
+    hl_status status = HL_OK;
+    uint64_t n;
+
+    for (; !status && at < end; at += n) {
+        n = end - at < CHUNK ? end - at : CHUNK;
+        status = mapping_read(from, buffer, n, at, err);
+        if (!status)
+            status = os_share_write(to, buffer, n, at, err);
+    }
+    return status;
+}
+
+/* Holes of the file are holes of the copy. */
+static hl_status copy_file(const struct mapping *from, const os_share *to, hl_error *err)
+{
+    uint64_t at = from->offset, end, last = from->offset + from->size;
+    uint8_t *buffer = malloc(CHUNK);
+    hl_status status = HL_OK;
+
+    if (!buffer)
+        return error_set(err, HL_E_MEMORY, "no memory for a mapping");
+    for (; !status && os_file_written(&from->file, &at, &end) && at < last; at = end) {
+        at = at / HL_PAGE * HL_PAGE;
+        end = end < last ? HL_ALIGN_UP(end, HL_PAGE) : last;
+        status = copy_part(from, to, at - from->offset, end - from->offset, buffer, err);
+    }
+    free(buffer);
+    return status;
+}
+
+hl_status mapping_copy(struct mapping *mapping, hl_error *err)
+{
+    os_share copy;
+    hl_status status = os_share_create(&copy, NULL, mapping->size, err);
+
+    if (!status)
+        status = mapping->data ? os_share_write(&copy, mapping->data, mapping->size, 0, err)
+                               : copy_file(mapping, &copy, err);
+    if (!status)
+        status = os_share_seal(&copy, NULL, err);
+    if (status) {
+        os_share_close(&copy);
+        return status;
+    }
+    os_file_close(&mapping->file);
+    mapping->file = (os_file){copy.handle, copy.size};
+    mapping->share = copy;
+    mapping->offset = 0;
+    return HL_OK;
+}
+
+/* ---- Those of a content --------------------------------------------------------------- */
 
 struct mappings *mappings_new(void)
 {

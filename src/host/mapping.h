@@ -19,13 +19,17 @@ struct mapping {
     bool writable;          /* copy-on-write */
     os_file file;           /* from `offset` on; what lies behind its end is zero */
     uint64_t offset;
-    uint8_t *data; /* or a buffer of the application's; file is OS_FILE_NONE */
-    char *name;    /* of the file */
+    os_share share; /* the file, if it is sealed memory, by the same handle; or none */
+    uint8_t *data;  /* or a buffer of the application's; file is OS_FILE_NONE, or a copy */
+    char *name;     /* of the file */
 };
 
 /* Takes the file over, whatever happens; NULL if there is no memory. */
 struct mapping *mapping_of_file(os_file *file, const char *name);
 struct mapping *mapping_of_buffer(const void *data);
+/* For VMs that have views of sealed memory alone: puts a copy in the place of the
+ * file, or of the buffer, which is then only known not to be one. */
+hl_status mapping_copy(struct mapping *mapping, hl_error *err);
 void mapping_retain(const struct mapping *mapping);
 void mapping_release(const struct mapping *mapping);
 /* The bytes of the file from `at` on, `size` of them, zeros behind its end. The

@@ -77,6 +77,7 @@ static hl_status make_mappings(struct mappings **out, const struct snapfile *f,
         mapping->size = region->size;
         mapping->writable = region->access & HL_WRITE;
         mapping->offset = at;
+        mapping->share = (os_share){mapping->file.handle, share->size, share->id};
         (*out)->at[i - first].is = mapping;
         at += region->size;
     }

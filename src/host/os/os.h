@@ -24,6 +24,7 @@
  * os_file_open       open, fstat                        CreateFile, GetFileSizeEx
  * os_file_read_at    pread                              ReadFile, OVERLAPPED
  * os_file_read       the two above                      the two above
+ * os_file_written    as os_share_written                FSCTL_QUERY_ALLOCATED_RANGES
  * os_new_file_create openat O_TMPFILE, or O_EXCL        CreateFile CREATE_NEW
  * os_new_file_write  pwrite, SIGXFSZ blocked            WriteFile, OVERLAPPED
  * os_new_file_commit fsync, linkat or renameat, fsync   FlushFileBuffers, MoveFileEx
@@ -103,6 +104,8 @@ void os_page_free(void *page);
 hl_status os_file_open(os_file *out, const char *path, hl_error *err); /* err names the path */
 /* All of [at, at + size); E_IMAGE if the file ends before. err does not name it. */
 hl_status os_file_read_at(const os_file *file, void *to, size_t size, uint64_t at, hl_error *err);
+/* As os_share_written: what is not in these parts is zero. */
+bool os_file_written(const os_file *file, uint64_t *at, uint64_t *end);
 void os_file_close(os_file *file);
 /* The whole regular file in malloc'd memory; at most `most` bytes. */
 hl_status os_file_read(uint8_t **out, size_t *size, const char *path, size_t most, hl_error *err);

@@ -77,12 +77,11 @@ hl_status os_share_seal(os_share *share, uint8_t *bytes, hl_error *err)
 }
 
 /* Where the kernel cannot say, all of it is. */
-bool os_share_written(const os_share *share, uint64_t *at, uint64_t *end)
+static bool written(int fd, uint64_t size, uint64_t *at, uint64_t *end)
 {
-    const int fd = (int)share->handle;
     off_t from, to;
 
-    if (*at >= share->size)
+    if (*at >= size)
         return false;
     from = lseek(fd, (off_t)*at, SEEK_DATA);
     if (from < 0 && errno == ENXIO)
@@ -90,8 +89,18 @@ bool os_share_written(const os_share *share, uint64_t *at, uint64_t *end)
     to = from < 0 ? -1 : lseek(fd, from, SEEK_HOLE);
     if (from >= 0)
         *at = (uint64_t)from;
-    *end = to < 0 ? share->size : (uint64_t)to;
+    *end = to < 0 ? size : (uint64_t)to;
     return true;
+}
+
+bool os_share_written(const os_share *share, uint64_t *at, uint64_t *end)
+{
+    return written((int)share->handle, share->size, at, end);
+}
+
+bool os_file_written(const os_file *file, uint64_t *at, uint64_t *end)
+{
+    return written((int)file->handle, file->size, at, end);
 }
 
 void os_share_close(os_share *share)
