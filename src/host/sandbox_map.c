@@ -122,6 +122,7 @@ static uint64_t find_room(const hl_sandbox *box, uint64_t size)
 static hl_status map(hl_sandbox *box, struct mapping *mapping, hl_error *err)
 {
     uint32_t place = 0;
+    hl_status status;
 
     while (place < MAPPINGS_MAX && mapped_at(box, place))
         place++;
@@ -134,7 +135,17 @@ static hl_status map(hl_sandbox *box, struct mapping *mapping, hl_error *err)
         return error_set(err, HL_E_INVALID,
                          "no room for %" PRIu64 " bytes in hl_config.map_size, %" PRIu64,
                          mapping->size, box->shape->layout.map_size);
-    return vm_map(box->vm, place, mapping, err);
+    status = box->kind.hv->renew ? mapping_copy(mapping, err) : HL_OK;
+    return status ? status : vm_map(box->vm, place, mapping, err);
+}
+
+/* What the sandbox is afterwards. */
+static hl_status settle(hl_sandbox *box, hl_status status, int before, const hl_error *err)
+{
+    if (status && status != HL_E_INVALID && box->vm->lost)
+        return sandbox_die(box, err);
+    atomic_store(&box->state, before);
+    return status;
 }
 
 /* ---- For applications ---------------------------------------------------------------------- */
@@ -143,8 +154,10 @@ hl_status hl_sandbox_map(uint64_t *address, hl_sandbox *box, const hl_mapping *g
 {
     struct mapping *mapping;
     hl_status status;
+    hl_error local;
     int before;
 
+    err = err ? err : &local;
     if (!address)
         return error_set(err, HL_E_INVALID, "hl_sandbox_map: address is NULL");
     *address = 0;
@@ -156,10 +169,8 @@ hl_status hl_sandbox_map(uint64_t *address, hl_sandbox *box, const hl_mapping *g
     if (status)
         return status;
     status = sandbox_claim(box, "hl_sandbox_map", false, &before, err);
-    if (!status) {
-        status = map(box, mapping, err);
-        atomic_store(&box->state, before);
-    }
+    if (!status)
+        status = settle(box, map(box, mapping, err), before, err);
     if (!status)
         *address = mapping->address;
     mapping_release(mapping);
@@ -189,9 +200,6 @@ hl_status hl_sandbox_unmap(hl_sandbox *box, uint64_t address, hl_error *err)
     status = sandbox_claim(box, "hl_sandbox_unmap", true, &before, err);
     if (status)
         return status;
-    status = unmap(box, address, err);
-    if (status && status != HL_E_INVALID)
-        return sandbox_die(box, err);
-    atomic_store(&box->state, before);
+    status = settle(box, unmap(box, address, err), before, err);
     return status ? status : error_none(err);
 }

@@ -139,12 +139,18 @@ static hl_status copy_tree(struct vm *vm, const struct content *to, hl_error *er
     return copy.status;
 }
 
-static hl_status lay(struct vm *vm, hl_error *err)
+static hl_status lay_now(struct vm *vm, hl_error *err)
 {
-    hl_status status = vm->laid ? HL_OK : copy_tree(vm, vm->content, err);
+    const bool whole = vm->base != vm->content->base; /* what content_view has made */
+    hl_status status = whole ? HL_OK : copy_tree(vm, vm->content, err);
 
     vm->laid = true;
-    return status;
+    return status ? status : vm_map_lay(vm, err);
+}
+
+static hl_status lay(struct vm *vm, hl_error *err)
+{
+    return vm->laid ? HL_OK : lay_now(vm, err);
 }
 
 void vm_lay(struct vm *vm)
@@ -233,25 +239,27 @@ static hl_status map_base(struct vm *vm, const struct base *from, const struct b
 
 /* What a backend is told of a VM with views of this base. */
 struct plan {
-    struct hv_view views[1 + BASE_RUNS_MAX];
-    struct hv_region regions[REGIONS_MAX];
+    struct hv_view views[1 + BASE_RUNS_MAX + MAPPINGS_MAX];
+    struct hv_region regions[REGIONS_MAX + MAPPINGS_MAX];
     struct hv_setup setup;
 };
 
 static void make_plan(struct plan *out, const struct vm *vm, const struct base *base)
 {
-    uint32_t i;
+    const uint32_t count = regions_list(out->regions, vm->memory.layout, &vm->guest->image);
+    uint32_t i, maps;
 
     out->views[0] = (struct hv_view){&vm->kind.shape->system, 0, 0, SYSTEM_SIZE};
     for (i = 0; i < base->run_count; i++)
         out->views[1 + i] = (struct hv_view){&base->share, base->runs[i].offset, base->runs[i].gpa,
                                              base->runs[i].size};
+    maps = vm_map_list(vm, out->views + 1 + base->run_count, out->regions + count);
     out->setup = (struct hv_setup){
         .memory_size = vm->memory.layout->memory_size,
         .views = out->views,
-        .view_count = 1 + base->run_count,
+        .view_count = 1 + base->run_count + maps,
         .regions = out->regions,
-        .region_count = regions_list(out->regions, vm->memory.layout, &vm->guest->image),
+        .region_count = count + maps,
         .avx = vm->kind.avx,
     };
 }
@@ -287,7 +295,7 @@ static hl_status rebuild(struct vm *vm, const struct content *to, hl_error *err)
         copy_tree(vm, to, NULL);
         whole = true;
     }
-    vm->laid = whole; /* loads can wait for the next entry */
+    vm->laid = whole && !(vm->mapped && vm->kind.hv->renew); /* loads wait for the next entry */
     dirty_clear(&vm->touched);
     vm->requests_end = 0;
     vm->stained = false;
@@ -337,7 +345,7 @@ static uint64_t distance(const struct content *a, const struct content *b)
 HL__HOT static bool must_rebuild(const struct vm *vm, const struct content *to)
 {
     if (vm->kind.hv->renew)
-        return vm->stained || vm->content != to || vm->dirty.count > LOAD_MAX;
+        return vm->stained || vm->content != to || vm->dirty.count + vm_map_dirty(vm) > LOAD_MAX;
     if (!vm->kind.hv->remaps)
         return false;
     return vm->touched.count > TOUCHED_MAX ||
@@ -361,6 +369,8 @@ HL__HOT static hl_status put_content(struct vm *vm, const struct content *to, hl
     hl_status status = vm->stained ? HL_OK : collect(vm, err);
     uint32_t stale = 0;
 
+    if (!status && vm->kind.hv->renew)
+        vm->stained = must_rebuild(vm, to);
     if (!status)
         status = vm_map_put(vm, to, &stale, err);
     if (status)
@@ -441,10 +451,11 @@ static hl_status trim(struct vm *vm)
 {
     uint32_t stale = 0;
 
-    if (vm->kind.hv->renew)
-        return rebuild(vm, vm->content, NULL);
-    if (collect(vm, NULL) || vm_map_put(vm, vm->content, &stale, NULL))
+    vm->stained = vm->kind.hv->renew != NULL;
+    if ((!vm->stained && collect(vm, NULL)) || vm_map_put(vm, vm->content, &stale, NULL))
         return HL_E_SYSTEM;
+    if (vm->stained)
+        return rebuild(vm, vm->content, NULL);
     if (vm->kind.hv->remaps &&
         (vm->touched.count > TOUCHED_MAX || vm->requests_end > MESSAGES_KEEP))
         return rebuild(vm, vm->content, NULL);
@@ -470,23 +481,18 @@ void vm_bulk(struct vm *vm)
 
 /* ---- Freezing ---------------------------------------------------------------------------- */
 
-/* Dirty pages, some at a time: their numbers, and where the host can read them. */
-struct group {
-    uint64_t at; /* of dirty_next */
-    uint64_t numbers[HV_STORE_MAX];
-    const uint8_t *pages[HV_STORE_MAX];
-    uint32_t count, next;
-};
-
-static hl_status next_group(struct group *group, struct vm *vm, hl_error *err)
+static hl_status next_group(struct vm_group *group, struct vm *vm, hl_error *err)
 {
     uint64_t number;
 
     group->count = group->next = 0;
-    while (group->count < HV_STORE_MAX && dirty_next(&vm->dirty, &group->at, &number)) {
+    while (group->count < HV_STORE_MAX && dirty_next(group->dirty, &group->at, &number)) {
+        number += group->first;
         if (is_message(vm, number))
             continue;
-        group->pages[group->count] = page_of(vm, number);
+        group->pages[group->count] = group->memory
+                                         ? group->memory + (number - group->first) * HL_PAGE
+                                         : NULL;
         group->numbers[group->count++] = number;
     }
     if (!group->count || !vm->kind.hv->store)
@@ -494,28 +500,39 @@ static hl_status next_group(struct group *group, struct vm *vm, hl_error *err)
     return vm->kind.hv->store(group->pages, vm->machine, group->numbers, group->count, err);
 }
 
+hl_status vm_group_next(const uint8_t **bytes, uint64_t *number, struct vm_group *group,
+                        struct vm *vm, hl_error *err)
+{
+    hl_status status = group->next == group->count ? next_group(group, vm, err) : HL_OK;
+
+    *bytes = NULL;
+    if (status || !group->count)
+        return status;
+    *number = group->numbers[group->next];
+    *bytes = group->pages[group->next++];
+    return HL_OK;
+}
+
 /* Fills pages[] with copies of what differs from the VM's content. */
 static hl_status capture(struct content_page pages[], uint32_t *count, struct vm *vm, hl_error *err)
 {
-    struct group group = {0};
+    struct vm_group group = {.dirty = &vm->dirty, .memory = vm->memory.base};
+    const uint8_t *bytes;
     uint64_t number;
     uint8_t *fresh = NULL;
     enum page_kind kind;
     hl_status status;
 
-    for (;; group.next++) {
-        if (group.next == group.count) {
-            status = next_group(&group, vm, err);
-            if (status || !group.count)
-                break;
-        }
-        number = group.numbers[group.next];
+    for (;;) {
+        status = vm_group_next(&bytes, &number, &group, vm, err);
+        if (status || !bytes)
+            break;
         if (!fresh)
             fresh = pages_new();
         if (!fresh)
             return error_set(err, HL_E_MEMORY, "no memory for a snapshot of %llu pages",
                              (unsigned long long)vm->dirty.count);
-        kind = page_capture(fresh, group.pages[group.next], content_at(vm->content, number));
+        kind = page_capture(fresh, bytes, content_at(vm->content, number));
         if (kind == PAGE_SAME)
             continue;
         pages[*count] = (struct content_page){number, kind == PAGE_ZERO ? pages_zero : fresh};
@@ -569,6 +586,29 @@ hl_status vm_freeze(const struct content **out, struct vm *vm, hl_error *err)
     return HL_OK;
 }
 
+/* ---- Beginning anew with other mappings --------------------------------------------------- */
+
+hl_status vm_withdraw(struct vm *vm, hl_error *err)
+{
+    const struct content *now;
+    hl_status status;
+
+    if (!vm->kind.hv->renew || vm->abnormal) /* what runs is not run again */
+        return HL_OK;
+    status = vm_freeze(&now, vm, err);
+    if (status)
+        return status;
+    content_release(now);
+    if (!vm->has_reset)
+        park_at(vm, &(struct vm_park){vm_stack(vm), 0});
+    return HL_OK;
+}
+
+hl_status vm_anew(struct vm *vm, hl_error *err)
+{
+    return vm->kind.hv->renew ? rebuild(vm, vm->content, err) : HL_OK;
+}
+
 /* ---- Entering ------------------------------------------------------------------------------- */
 
 HL__HOT hl_status vm_run(struct vm *vm, struct hv_exit *exit, hl_error *err)
@@ -600,8 +640,16 @@ static hl_status make_machine(struct vm *vm, hl_error *err)
 {
     struct x86_state state;
     struct plan plan;
+    uint32_t stale = 0;
     hl_status status;
 
+    if (vm->kind.hv->renew) { /* it begins with mappings as with all else */
+        status = vm_map_put(vm, vm->content, &stale, err);
+        if (status)
+            return status;
+        vm->laid &= !vm->mapped;
+        vm->stained = false;
+    }
     make_plan(&plan, vm, vm->base);
     x86_state_init(&state, vm->kind.avx, x86_vendor_intel());
     plan.setup.state = &state;

@@ -56,7 +56,7 @@ struct vm {
 
 struct vm_mapped {            /* in one of MAPPINGS_MAX places */
     const struct mapping *is; /* retained; NULL: the place is free */
-    uint8_t *memory;          /* of the host */
+    uint8_t *memory;          /* of the host; NULL with a backend that renews */
     struct dirty dirty;       /* pages that the guest has written, if it may */
 };
 
@@ -80,8 +80,8 @@ hl_status vm_freeze(const struct content **out, struct vm *vm, hl_error *err);
 void vm_trim(struct vm *vm);
 
 /* Adds a mapping to what the guest sees, in a free place, and takes one away;
- * the guest is parked. A failed map changes nothing; after a failed unmap the VM
- * is lost. E_UNSUPPORTED: this hypervisor cannot. */
+ * the guest is parked. A failure changes nothing, unless the VM is lost then.
+ * E_UNSUPPORTED: this hypervisor cannot. */
 hl_status vm_map(struct vm *vm, uint32_t place, const struct mapping *mapping, hl_error *err);
 hl_status vm_unmap(struct vm *vm, uint32_t place, hl_error *err);
 

@@ -22,8 +22,7 @@ bool map_file_is(const struct map_file *file, const uint8_t *bytes);
 hl_mapping map_file(const struct map_file *file, bool writable);
 hl_mapping map_buffer(const void *data, uint64_t size);
 
-/* Each fails the test unless it succeeds. map_in skips it where the hypervisor
- * cannot map. */
+/* Each fails the test unless it succeeds. */
 hl_sandbox *map_box(const hl_config *config);
 uint64_t map_in(hl_sandbox *box, hl_mapping mapping);
 void map_out(hl_sandbox *box, uint64_t address);

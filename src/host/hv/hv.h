@@ -37,13 +37,14 @@
 
 struct hv_vm; /* each backend's own */
 
-struct hv_view { /* guest memory that starts as a copy-on-write view */
-    const os_share *share;
-    uint64_t offset;    /* in the share */
-    uint64_t gpa, size; /* whole pages */
+struct hv_view {           /* guest memory that starts as a copy-on-write view */
+    const os_share *share; /* sealed */
+    uint64_t offset;       /* in the share */
+    uint64_t gpa, size;    /* whole pages */
 };
 
-/* Where a guest has its memory, for backends to which page tables mean nothing. */
+/* Where a guest has its memory, for backends to which page tables mean nothing.
+ * What lies beyond memory_size are mappings, views all of them. */
 enum hv_region_kind { HV_REGION_MEMORY, HV_REGION_GATE, HV_REGION_REQUESTS, HV_REGION_REPLIES };
 struct hv_region {
     uint64_t address;   /* guest-virtual */
@@ -138,7 +139,8 @@ struct hv_ops {
     hl_status (*forget)(struct hv_vm *vm, hl_error *err);
     /* Adds memory in one of HV_MAPS_MAX places, all free at first, and takes it
      * away. The guest's page tables may name it from map on, and must not any
-     * more when unmap is called: after it no processor remembers. NULL: cannot.
+     * more when unmap is called: after it no processor remembers. NULL: cannot,
+     * unless there is `renew`, whose setup has mappings as it has other memory.
      * After an error of unmap: destroy this VM. */
     hl_status (*map)(struct hv_vm *vm, uint32_t place, const struct hv_map *map, hl_error *err);
     hl_status (*unmap)(struct hv_vm *vm, uint32_t place, hl_error *err);
@@ -153,7 +155,8 @@ struct hv_ops {
      * reads and writes it there, and `scrub` is all that a new tenant takes.
      * Where they are not, `memory` has the messages alone, and `scrub` is NULL. */
 
-    /* Ends what runs: memory is as a create with this setup leaves it. */
+    /* Ends what runs: memory is as a create with this setup leaves it. While no
+     * stop can come. */
     hl_status (*renew)(struct hv_vm *vm, const struct hv_setup *setup, hl_error *err);
     /* Writes one page, at the latest before the guest runs again. */
     hl_status (*load)(struct hv_vm *vm, uint64_t page, const uint8_t *bytes, hl_error *err);

@@ -130,6 +130,7 @@ static hl_status keep_regions(struct hv_vm *vm, const struct hv_setup *setup, hl
 
     if (!regions)
         return error_errno(err, ENOMEM, "a guest's process");
+    free((void *)(uintptr_t)vm->regions);
     vm->regions = memcpy(regions, setup->regions, size);
     vm->region_count = setup->region_count;
     for (i = 0; i < vm->region_count; i++) {
@@ -454,6 +455,8 @@ static hl_status process_renew(struct hv_vm *vm, const struct hv_setup *setup, h
     struct process_template *old = vm->template;
     hl_status status = end_child(vm, err);
 
+    if (!status)
+        status = keep_regions(vm, setup, err);
     if (!status)
         status = process_plan(&wanted, setup, err);
     if (status || process_template_fits(vm->template, &wanted)) {

@@ -26,7 +26,7 @@ enum {
     TRACER_SLOTS = 256,   /* children of one template at most */
     TRACER_BATCH = 64,    /* pages that one order moves */
     TRACER_REGIONS = 128, /* pieces of guest memory */
-    TRACER_SHARES = 4
+    TRACER_SHARES = 18    /* what they are views of: two, and HV_MAPS_MAX mappings */
 };
 
 /* The slot page, which the child shares with the host: it may write anything at
