@@ -109,6 +109,36 @@ TEST(map_copy_on_write)
     map_file_drop(&file);
 }
 
+/* It goes on as if nothing had happened: memory, registers that a park keeps, who
+ * it is. */
+TEST(map_leaves_the_guest_as_it_was)
+{
+    const uint64_t control = 0x27full << 32 | 0x3f80; /* another rounding, some flags masked */
+    hl_sandbox *box = map_box(NULL);
+    uint64_t cookie = vm_call(box, "Cookie", NONE).as.u64, generation, at, written;
+    struct map_file file;
+    int i;
+
+    map_file_make(&file, 3 * PAGE);
+    generation = vm_call(box, "Generation", NONE).as.u64;
+    vm_call(box, "SetControl", ARGS(hl_u32((uint32_t)control), hl_u32(control >> 32)));
+    written = vm_call(box, "Fill", ARGS(hl_u32(0), hl_u32(20), hl_u64(7))).as.u64;
+    for (i = 0; i < 3; i++) {
+        at = map_in(box, map_file(&file, true));
+        if (i)
+            CHECK_INT(map_peek(box, at), *(uint64_t *)(void *)file.bytes);
+        if (i == 2)
+            map_out(box, at);
+        CHECK_INT(vm_call(box, "Cookie", NONE).as.u64, cookie);
+        CHECK_INT(vm_call(box, "Generation", NONE).as.u64, generation);
+        CHECK_INT(vm_call(box, "Control", NONE).as.u64, control);
+        CHECK_INT(vm_call(box, "SumPages", ARGS(hl_u32(0), hl_u32(20))).as.u64, 140);
+        CHECK_INT(vm_call(box, "Fill", ARGS(hl_u32(0), hl_u32(1), hl_u64(7))).as.u64, ++written);
+    }
+    hl_sandbox_destroy(box);
+    map_file_drop(&file);
+}
+
 /* ---- Buffers ------------------------- */
 
 TEST(map_buffer)
