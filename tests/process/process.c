@@ -53,8 +53,9 @@ pid_t process_tracer(const hl_sandbox *box)
     return box->vm->machine->template->tracer_pid;
 }
 
-/* One that is there to hold a namespace of processes. */
-static bool is_first(pid_t pid)
+/* A template or a child; else it holds a namespace of processes, and may have
+ * yet to say so. */
+static bool is_guest(pid_t pid)
 {
     char path[64], name[32] = "";
     FILE *file;
@@ -65,7 +66,7 @@ static bool is_first(pid_t pid)
         *name = 0;
     if (file)
         fclose(file);
-    return !strcmp(name, "hl-first\n");
+    return !strcmp(name, "hl-guest\n");
 }
 
 /* The n-th child of the tracer, from 0; 0: there is none. */
@@ -81,7 +82,7 @@ static pid_t descendant(const hl_sandbox *box, int n)
     if (!file)
         test_skip("%s: %s", path, strerror(errno));
     while (n >= 0 && fscanf(file, "%d", &pid) == 1)
-        n -= !is_first(pid);
+        n -= is_guest(pid);
     fclose(file);
     return n < 0 ? pid : 0;
 }
