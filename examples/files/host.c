@@ -42,6 +42,7 @@ static hl_status look(hl_sandbox *box, const char *path, uint64_t size, hl_error
 
 int main(int argc, char **argv)
 {
+    const hl_config config = {.struct_size = sizeof config, .allow_process = 1};
     char path[] = "/tmp/hyperlight-example-XXXXXX";
     const uint64_t size = make_file(path);
     hl_guest *guest = NULL;
@@ -49,7 +50,7 @@ int main(int argc, char **argv)
     hl_error err;
 
     if (!hl_guest_open(&guest, argc > 1 ? argv[1] : "files_guest", &err) &&
-        !hl_sandbox_create(&box, guest, NULL, NULL, &err))
+        !hl_sandbox_create(&box, guest, NULL, &config, &err))
         look(box, path, size, &err);
     if (err.status)
         fprintf(stderr, "files: %s\n", err.text);

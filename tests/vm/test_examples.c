@@ -95,7 +95,6 @@ TEST(example_requests)
 
 TEST(example_files)
 {
-    vm_needs_kvm(); /* to map them */
     check_example("files");
 }
 
