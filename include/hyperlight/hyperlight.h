@@ -216,17 +216,23 @@ typedef struct hl_mapping {
  * as E_SYSTEM, POISONED. Whether the guest sees changes of it is left open.
  * data must live and stay as it is until it is unmapped; with it the guest sees
  * whole pages and nothing else.
+ * A guest in a process gets a copy instead, of what is there at this moment: that
+ * takes time and memory for the size (holes of a file apart), and file and data
+ * may be changed, cut short or freed from then on. It gets a new process with it,
+ * as with an unmap, or a restore to a snapshot with other files: some
+ * milliseconds, and more the more it has written.
  * Snapshots have the mapped files (each holds a descriptor), with what the guest
  * wrote; a saved one has their contents. A sandbox that has data mapped cannot
  * be taken (E_STATE). A restore maps what its snapshot has and unmaps the rest.
- * Errors: E_INVALID (member, found, wanted; no room left), E_STATE,
- * E_UNSUPPORTED (not on this hypervisor), E_IMAGE (not a regular file),
- * E_SYSTEM, E_MEMORY. Nothing has changed then. */
+ * Errors: E_INVALID (member, found, wanted; no room left), E_STATE, E_IMAGE (not
+ * a regular file), E_SYSTEM, E_MEMORY. Nothing has changed then, unless the
+ * sandbox is DEAD. */
 hl_status hl_sandbox_map(uint64_t *address, hl_sandbox *box, const hl_mapping *mapping,
                          hl_error *err);
 
 /* Takes away what was mapped at this address, from a READY or POISONED sandbox.
- * E_INVALID, E_STATE; E_SYSTEM: the sandbox is DEAD, and data may be freed. */
+ * E_INVALID, E_STATE; E_SYSTEM, E_MEMORY: the sandbox is DEAD, or in a process
+ * also as before; in both cases data may be freed. */
 hl_status hl_sandbox_unmap(hl_sandbox *box, uint64_t address, hl_error *err);
 
 /* ---- Snapshots ---------------------------------------------------------- */
