@@ -195,10 +195,21 @@ TEST(map_buffer_ends_with_its_sandbox)
     hl_snapshot_release(clean);
 }
 
+/* A process whose written pages nobody names, for want of a /proc of its own, has
+ * all of them read. */
+static uint64_t large(void)
+{
+    char self[16] = "";
+    const bool named = readlink("/proc/self", self, sizeof self - 1) > 0 && atoi(self) == getpid();
+
+    return named || vm_hypervisor() != HL_HYPERVISOR_PROCESS ? 3ull << 30 : 3 * MIB;
+}
+
 TEST(map_many_at_once)
 {
     const hl_config config = {.struct_size = sizeof config, .map_size = 64ull << 30};
     hl_sandbox *box = map_box(&config);
+    const uint64_t size = large();
     uint64_t at[16], last = 0, extra;
     struct map_file file;
     hl_mapping mapping;
@@ -206,23 +217,23 @@ TEST(map_many_at_once)
     int i;
 
     map_file_make(&file, 5 * PAGE);
-    CHECK_INT(truncate(file.path, 3ll << 30), 0); /* a hole of 3 GiB */
+    CHECK_INT(truncate(file.path, (off_t)size), 0); /* mostly a hole */
     for (i = 0; i < 16; i++) {
         at[i] = map_in(box, map_file(&file, true));
         CHECK(at[i] >= last);
-        last = at[i] + (3ull << 30) + PAGE;
-        map_poke(box, at[i] + (3ull << 30) - 8, (uint64_t)i);
+        last = at[i] + size + PAGE;
+        map_poke(box, at[i] + size - 8, (uint64_t)i);
     }
     mapping = map_file(&file, true);
     CHECK_INT(hl_sandbox_map(&extra, box, &mapping, &err), HL_E_INVALID);
     CHECK_HAS(err.text, "16 files and buffers are mapped, the most there can be");
     for (i = 0; i < 16; i++) {
-        CHECK_INT(map_peek(box, at[i] + (3ull << 30) - 8), i);
+        CHECK_INT(map_peek(box, at[i] + size - 8), i);
         CHECK_INT(map_peek(box, at[i]), *(uint64_t *)(void *)file.bytes);
     }
     map_out(box, at[7]);
     CHECK_INT(map_in(box, map_file(&file, true)), at[7]);
-    CHECK_INT(map_peek(box, at[7] + (3ull << 30) - 8), 0);
+    CHECK_INT(map_peek(box, at[7] + size - 8), 0);
     hl_sandbox_destroy(box);
     map_file_drop(&file);
 }
