@@ -53,9 +53,7 @@ pid_t process_tracer(const hl_sandbox *box)
     return box->vm->machine->template->tracer_pid;
 }
 
-/* A template or a child; else it holds a namespace of processes, and may have
- * yet to say so. */
-static bool is_guest(pid_t pid)
+static bool is_called(pid_t pid, const char *wanted)
 {
     char path[64], name[32] = "";
     FILE *file;
@@ -66,11 +64,12 @@ static bool is_guest(pid_t pid)
         *name = 0;
     if (file)
         fclose(file);
-    return !strcmp(name, "hl-guest\n");
+    name[strcspn(name, "\n")] = 0;
+    return !strcmp(name, wanted);
 }
 
-/* The n-th child of the tracer, from 0; 0: there is none. */
-static pid_t descendant(const hl_sandbox *box, int n)
+/* The n-th child of the tracer, from 0, that has this name; 0: there is none. */
+static pid_t descendant(const hl_sandbox *box, const char *name, int n)
 {
     const pid_t tracer = process_tracer(box);
     char path[64];
@@ -82,19 +81,48 @@ static pid_t descendant(const hl_sandbox *box, int n)
     if (!file)
         test_skip("%s: %s", path, strerror(errno));
     while (n >= 0 && fscanf(file, "%d", &pid) == 1)
-        n -= is_guest(pid);
+        n -= is_called(pid, name);
     fclose(file);
     return n < 0 ? pid : 0;
 }
 
 pid_t process_template_of(const hl_sandbox *box)
 {
-    return descendant(box, 0);
+    return descendant(box, "hl-guest", 0);
 }
 
 pid_t process_child(const hl_sandbox *box)
 {
-    return descendant(box, 1);
+    return descendant(box, "hl-guest", 1);
+}
+
+pid_t process_first(const hl_sandbox *box)
+{
+    int i;
+
+    if (!(box->vm->machine->template->head->fences & TRACER_NAMESPACES))
+        return 0;
+    for (i = 0; i < 500 && !descendant(box, "hl-first", 0); i++)
+        usleep(10000); /* it has yet to take the name */
+    return descendant(box, "hl-first", 0);
+}
+
+bool process_field(char *out, size_t size, pid_t pid, const char *file, const char *field)
+{
+    const size_t len = strlen(field);
+    char path[64], line[512] = "";
+    bool found = false;
+    FILE *from;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    from = fopen(path, "r");
+    while (from && !found && fgets(line, sizeof line, from))
+        found = !strncmp(line, field, len) && strchr(": \t", line[len]);
+    if (from)
+        fclose(from);
+    line[strcspn(line, "\n")] = 0;
+    snprintf(out, size, "%s", found ? line + len + strspn(line + len, ": \t") : "");
+    return found;
 }
 
 uint64_t process_time(pid_t pid)

@@ -18,8 +18,12 @@ void process_restore(hl_sandbox *box, const hl_snapshot *snapshot);
 pid_t process_tracer(const hl_sandbox *box);
 pid_t process_template_of(const hl_sandbox *box);
 pid_t process_child(const hl_sandbox *box); /* of the only sandbox of its template */
+pid_t process_first(const hl_sandbox *box); /* what keeps their namespaces; 0: there are none */
 uint64_t process_time(pid_t pid);           /* of the processor, that it has used */
 bool process_is_gone(pid_t pid);            /* waits some seconds for it; a zombie is gone */
+
+/* What a line of /proc/PID/`file` says behind this word; false: there is none. */
+bool process_field(char *out, size_t size, pid_t pid, const char *file, const char *field);
 
 /* Counts system calls that children of a template make from now on, as a
  * tracepoint behind all filters sees them; `which`: a condition on id, their
