@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -229,43 +228,7 @@ TEST(deaths_of_a_forked_child_hurt_nobody)
     hl_sandbox_destroy(box);
 }
 
-/* ---- Limits ---------------------------------------------------------------- */
-
-static void limit_processes(pid_t whom, rlim_t most)
-{
-    struct rlimit limit;
-
-    CHECK(!prlimit(whom, RLIMIT_NPROC, NULL, &limit));
-    limit.rlim_cur = most < limit.rlim_max ? most : limit.rlim_max;
-    CHECK(!prlimit(whom, RLIMIT_NPROC, &limit, NULL));
-}
-
-/* No more processes: that is an error of the sandbox that wants one, and of no
- * other. */
-TEST(deaths_for_want_of_processes)
-{
-    hl_sandbox *box, *bystander;
-    hl_snapshot *clean;
-
-    if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
-        test_skip("giving up root: %s", strerror(errno));
-    box = process_box("escape", NULL);
-    clean = process_take(box);
-    hl_sandbox_create_from(&bystander, clean, NULL, NULL, NULL);
-    CHECK_INT(vm_call(bystander, "Count", NONE).as.u32, 1);
-    limit_processes(process_template_of(box), 0);
-    vm_expect(HL_E_FAULT, NULL, box, "ReadByte", ARGS(hl_u64(0)), NULL);
-    process_restore(box, clean);
-    vm_expect(HL_E_MEMORY, "starting a guest's process: Resource temporarily unavailable", box,
-              "Count", NONE, NULL);
-    CHECK_INT(vm_call(bystander, "Count", NONE).as.u32, 2);
-    limit_processes(process_template_of(box), RLIM_INFINITY);
-    process_restore(box, clean);
-    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
-    hl_snapshot_release(clean);
-    hl_sandbox_destroy(bystander);
-    hl_sandbox_destroy(box);
-}
+/* ---- Where it cannot be ------------------------------------------------------------- */
 
 /* Where tracing is forbidden, the error says so. */
 TEST(deaths_of_hope_without_ptrace)

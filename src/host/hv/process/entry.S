@@ -10,7 +10,7 @@ _start:
         call    tracer_main
         ud2
 
-/* void thread_start(void *stack, long flags, void (*body)(void)) */
+/* long thread_start(void *stack, long flags, void (*body)(void)) */
         .globl  thread_start
         .hidden thread_start
 thread_start:

@@ -33,15 +33,15 @@ void fence_user(void)
     SYS(prctl, PR_SET_DUMPABLE, 1); /* else not even its tracer may look at a child */
 }
 
-void fence_namespaces(void)
+long fence_namespaces(void)
 {
     if (!own_user || SYS(unshare, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS))
-        return;
+        return 0;
     first = SYS(clone, SIGNAL_CHILD, 0, 0, 0, 0);
     if (!first)
         be_first();
-    if (first > 0)
-        HEAD->fences |= TRACER_NAMESPACES;
+    HEAD->fences |= TRACER_NAMESPACES;
+    return first;
 }
 
 void fence_end(void)

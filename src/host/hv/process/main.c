@@ -84,7 +84,7 @@ static void serve_all(void)
 
 static _Noreturn void loop(uint64_t signals)
 {
-    int status;
+    int status = 0;
     long pid;
 
     for (;;) {
@@ -168,10 +168,10 @@ static void look_at_proc(void)
     proc_is_ours = n > 0 && number(self) == SYS(getpid, 0);
 }
 
-static bool map_shared(void)
+static long map_shared(void)
 {
     return SYS(mmap, TRACER_ARENA, tracer_arena_size(HEAD), PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_FIXED | MAP_NORESERVE, HEAD->arena, 0) > 0;
+               MAP_SHARED | MAP_FIXED | MAP_NORESERVE, HEAD->arena, 0);
 }
 
 static void map_control(long fd)
@@ -235,6 +235,15 @@ static void tell(enum tracer_start state)
     futex_wake(&HEAD->state);
 }
 
+static void need(enum tracer_start what, long result)
+{
+    if (result >= 0)
+        return;
+    HEAD->error = (int32_t)-result;
+    tell(what);
+    tracer_end();
+}
+
 /* stack: argc, then argv, as the kernel leaves them; the one argument is the
  * descriptor of the control memory. */
 __attribute__((used)) _Noreturn void tracer_main(const long *stack)
@@ -251,13 +260,10 @@ __attribute__((used)) _Noreturn void tracer_main(const long *stack)
     look_at_proc();
     SYS(setsid, 0);
     SYS(prctl, PR_SET_NAME, "hl-tracer");
-    if (!map_shared()) {
-        tell(TRACER_MEMORY);
-        sys_leave(1);
-    }
+    need(TRACER_MEMORY, map_shared());
     fence_user();
-    thread_start(watcher + sizeof watcher, THREAD_FLAGS, watch_host);
-    fence_namespaces();
+    need(TRACER_FORK, thread_start(watcher + sizeof watcher, THREAD_FLAGS, watch_host));
+    need(TRACER_FORK, fence_namespaces());
     if (!template_start()) {
         tell(HEAD->state);
         tracer_end();

@@ -29,8 +29,8 @@ void futex_wake(uint32_t *word);
 long proc_open(int pid, const char *file, int flags);
 extern bool proc_is_ours; /* else it is not used */
 
-/* A thread of the tracer; entry.S. */
-void thread_start(void *stack, long flags, void (*body)(void));
+/* A thread of the tracer, or a negative errno; entry.S. */
+long thread_start(void *stack, long flags, void (*body)(void));
 enum { THREAD_FLAGS = 0x100 | 0x200 | 0x400 | 0x800 | 0x10000 | 0x40000 };
 /* CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM */
 
@@ -46,10 +46,12 @@ enum { CLONE_CHILD = 0x8000 | 0x2000 | 0x200 | 0x400 | 17 };
 
 /* ---- Further fences (fences.c): HEAD->fences says which there are -------------------- */
 
-void fence_user(void);       /* of the tracer, while it has one thread */
-void fence_namespaces(void); /* of the tracer, when it makes no more threads */
-void fence_end(void);        /* so that the tracer has no child left */
-void fence_landlock(void);   /* of the template, once it is without privileges to gain */
+void fence_user(void); /* of the tracer, while it has one thread */
+/* Of the tracer, when it makes no more threads. A negative errno: what it makes
+ * from then on would be the first process of a namespace, which is to be another. */
+long fence_namespaces(void);
+void fence_end(void);      /* so that the tracer has no child left */
+void fence_landlock(void); /* of the template, once it is without privileges to gain */
 
 /* ---- Children (child.c, dirty.c) -------------------------------------------------- */
 
