@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Host, tracer, template and child die in any order: the others go or are told. */
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "process.h"
+#include "vm/held.h"
 
 /* ---- Theirs -------------------------------------------------------------------------- */
 
@@ -30,18 +34,20 @@ static void dies_in_a_call(pid_t (*whom)(const hl_sandbox *box), const char *tex
 {
     hl_sandbox *box = process_box("escape", NULL);
     hl_snapshot *clean = process_take(box);
-    const pid_t others[] = {process_tracer(box), process_template_of(box), process_child(box)};
+    const pid_t others[] = {process_tracer(box), process_template_of(box), process_child(box),
+                            process_first(box)};
     struct killer killer = {whom(box)};
     pthread_t thread;
     int i;
 
     CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    CHECK(killer.victim > 0);
     CHECK(!pthread_create(&thread, NULL, kill_soon, &killer));
     vm_expect(HL_E_SYSTEM, text, box, "Spin", NONE, NULL);
     pthread_join(thread, NULL);
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
-    for (i = 0; i < 3 && killer.victim != others[2]; i++)
-        CHECK(process_is_gone(others[i])); /* a child does not take the others along */
+    for (i = 0; i < 4 && killer.victim != others[2]; i++)
+        CHECK(!others[i] || process_is_gone(others[i])); /* but for those of a child */
     process_restore(box, clean);
     CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
     hl_snapshot_release(clean);
@@ -61,6 +67,34 @@ TEST(deaths_of_a_tracer)
 TEST(deaths_of_a_template)
 {
     dies_in_a_call(process_template_of, "");
+}
+
+/* With one, its first process takes all others along; so something else does. */
+static void without_namespaces(void)
+{
+    vm_refuse(SYS_unshare, 0, 0x10000000 /* CLONE_NEWUSER */, EPERM);
+}
+
+TEST(deaths_of_a_tracer_without_namespaces)
+{
+    without_namespaces();
+    dies_in_a_call(process_tracer, "the tracer of guest processes was killed");
+}
+
+TEST(deaths_of_a_template_without_namespaces)
+{
+    without_namespaces();
+    dies_in_a_call(process_template_of, "");
+}
+
+TEST(deaths_of_the_first_of_a_namespace)
+{
+    hl_sandbox *box = process_box("escape", NULL);
+
+    if (!process_first(box))
+        test_skip("no namespaces here");
+    hl_sandbox_destroy(box);
+    dies_in_a_call(process_first, "");
 }
 
 /* Between calls, too. */
@@ -99,9 +133,9 @@ TEST(deaths_of_a_template_between_calls)
 
 /* ---- The host's --------------------------------------------------------------------------- */
 
-TEST(deaths_of_the_host)
+static void host_dies(void)
 {
-    pid_t pids[3] = {0}, host;
+    pid_t pids[4] = {0}, host;
     hl_sandbox *box;
     int fds[2], i;
 
@@ -112,6 +146,7 @@ TEST(deaths_of_the_host)
         pids[0] = process_tracer(box);
         pids[1] = process_template_of(box);
         pids[2] = process_child(box);
+        pids[3] = process_first(box);
         if (write(fds[1], pids, sizeof pids) != sizeof pids)
             _exit(1);
         hl_sandbox_call(NULL, box, "Spin", NONE, NULL);
@@ -123,8 +158,59 @@ TEST(deaths_of_the_host)
     usleep(50000);
     CHECK_INT(kill(host, SIGKILL), 0);
     CHECK_INT(waitpid(host, NULL, 0), host);
-    for (i = 0; i < 3; i++)
-        CHECK(process_is_gone(pids[i]));
+    for (i = 0; i < 4; i++)
+        CHECK(!pids[i] || process_is_gone(pids[i]));
+}
+
+TEST(deaths_of_the_host)
+{
+    host_dies();
+}
+
+TEST(deaths_of_the_host_without_namespaces)
+{
+    without_namespaces();
+    host_dies();
+}
+
+/* ---- In any order ------------------------------------------------------------------------ */
+
+/* Killed one after the other, at once or not: who is left is told, and of none
+ * of them is anything left. */
+TEST(deaths_in_any_order)
+{
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    const hl_config config = {.struct_size = sizeof config, .heap_size = 3 << 20};
+    hl_sandbox *box, *keeper; /* of the thread that watches them all */
+    struct held before;
+    int i, k, shared;
+    pid_t pids[4];
+
+    hl_cache_limit(0);
+    keeper = process_box("escape", &config);
+    before = held_now();
+    shared = held_mappings("memfd:");
+    for (i = 0; i < 12; i++) {
+        box = process_box("escape", NULL);
+        pids[0] = process_tracer(box);
+        pids[1] = process_template_of(box);
+        pids[2] = process_child(box);
+        pids[3] = process_first(box);
+        for (k = 0; k < 3; k++) {
+            kill(pids[orders[i % 6][k]], SIGKILL); /* it may be gone with the one before */
+            if (i >= 6)
+                usleep(20000);
+        }
+        vm_expect(HL_E_SYSTEM, NULL, box, "Count", NONE, NULL);
+        hl_sandbox_destroy(box);
+        for (k = 0; k < 4; k++)
+            CHECK(!pids[k] || process_is_gone(pids[k]));
+    }
+    CHECK_INT(vm_call(keeper, "Count", NONE).as.u32, 1);
+    held_check(&before);
+    CHECK_INT(held_mappings("memfd:"), shared);
+    hl_sandbox_destroy(keeper);
 }
 
 /* ---- What the application sees of them: nothing -------------------------------------------- */
@@ -140,7 +226,7 @@ static void on_child(int number)
 static void unseen(void)
 {
     hl_sandbox *box;
-    pid_t pids[3];
+    pid_t pids[4];
     int i;
 
     signal(SIGCHLD, on_child);
@@ -155,10 +241,11 @@ static void unseen(void)
     pids[0] = process_tracer(box);
     pids[1] = process_template_of(box);
     pids[2] = process_child(box);
+    pids[3] = process_first(box);
     hl_sandbox_destroy(box);
     hl_cache_trim(0);
-    for (i = 0; i < 3; i++)
-        CHECK(process_is_gone(pids[i]));
+    for (i = 0; i < 4; i++)
+        CHECK(!pids[i] || process_is_gone(pids[i]));
     CHECK_INT(waitpid(-1, NULL, WNOHANG | __WALL), -1);
     CHECK_INT(errno, ECHILD);
     CHECK_INT(told, 0);
@@ -173,6 +260,36 @@ TEST(deaths_are_unseen_by_a_subreaper)
 {
     CHECK(!prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
     unseen();
+}
+
+/* As in a container: it is whoever reaps orphans, and the /proc of its namespace
+ * shows no process but it at the end. */
+TEST(deaths_are_unseen_by_process_1)
+{
+    int status, pid, others = 0;
+    struct dirent *entry;
+    pid_t child;
+    DIR *proc;
+
+    if (unshare(CLONE_NEWPID | CLONE_NEWNS))
+        test_skip("namespaces: %s", strerror(errno));
+    child = fork();
+    if (child) {
+        CHECK_INT(waitpid(child, &status, 0), child);
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    CHECK_INT(getpid(), 1);
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("proc", "/proc", "proc", 0, NULL))
+        test_skip("/proc: %s", strerror(errno));
+    unseen();
+    proc = opendir("/proc");
+    CHECK(proc);
+    while ((entry = readdir(proc)))
+        others += sscanf(entry->d_name, "%d", &pid) == 1 && pid != 1;
+    closedir(proc);
+    CHECK_INT(others, 0);
 }
 
 TEST(deaths_where_children_are_ignored)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What stands behind the filter where the machine has it: namespaces, Landlock. */
+#include <linux/poll.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 
@@ -10,17 +11,19 @@ enum { SIGNAL_CHILD = 17, SIGNAL_KILL = 9 };
 /* ---- Namespaces, of the tracer: what it makes is born in them ------------------------ */
 
 /* The first process of a namespace must stay: all others end with it. It ends
- * with the tracer. */
-static _Noreturn void be_first(void)
+ * with the tracer, which may be gone before it runs. */
+static _Noreturn void be_first(long tracer)
 {
     const uint64_t none[2] = {0, 0};
+    struct pollfd end = {0, POLLIN, 0};
 
-    SYS(prctl, PR_SET_PDEATHSIG, SIGNAL_KILL);
     SYS(prctl, PR_SET_NAME, "hl-first");
     SYS(prlimit64, 0, 4 /* RLIMIT_CORE */, none);
-    SYS(close_range, 0, ~0u, 0);
-    for (;;)
-        SYS(pause, 0);
+    SYS(dup2, tracer, 0);
+    SYS(close_range, 1, ~0u, 0);
+    while (SYS(poll, &end, 1, -1) <= 0)
+        ;
+    sys_leave(0);
 }
 
 static long first;
@@ -35,12 +38,17 @@ void fence_user(void)
 
 long fence_namespaces(void)
 {
-    if (!own_user || SYS(unshare, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS))
+    const long self = own_user ? SYS(pidfd_open, SYS(getpid, 0), 0) : -1;
+
+    if (self < 0)
         return 0;
-    first = SYS(clone, SIGNAL_CHILD, 0, 0, 0, 0);
-    if (!first)
-        be_first();
-    HEAD->fences |= TRACER_NAMESPACES;
+    if (!SYS(unshare, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)) {
+        first = SYS(clone, SIGNAL_CHILD, 0, 0, 0, 0);
+        if (!first)
+            be_first(self);
+        HEAD->fences |= TRACER_NAMESPACES;
+    }
+    SYS(close, self);
     return first;
 }
 
