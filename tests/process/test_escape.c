@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -105,6 +106,20 @@ TEST_SLOW(escape_by_x32_numbers)
     end(0);
 }
 
+/* Numbers that are none, or are only if somebody looks at half of them. */
+TEST_SLOW(escape_by_numbers_with_other_bits)
+{
+    int bit;
+
+    begin();
+    for (bit = 9; bit < 64; bit++)
+        if (bit != 30)
+            refused(0, (const uint64_t[7]){1ull << bit | SYS_getpid, 1, HL_BOOT, 64});
+    for (bit = 0; bit < 64; bit++)
+        refused(0, (const uint64_t[7]){~0ull << bit, 1, HL_BOOT, 64});
+    end(0);
+}
+
 /* ---- By the gate's instructions ---------------------------------------- */
 
 struct site {
@@ -164,6 +179,137 @@ TEST(escape_by_the_other_sites_arguments)
     sites(site);
     refused(site[0].at, site[1].regs);
     refused(site[1].at, site[0].regs);
+    end(0);
+}
+
+/* ---- By what would pay ---------------------------------------- */
+
+#define TEMPLATE_FLAGS (CLONE_PARENT | CLONE_PTRACE | CLONE_FS | CLONE_FILES | SIGCHLD)
+#define ALL_RIGHTS (PROT_READ | PROT_WRITE | PROT_EXEC)
+#define MOVE (MREMAP_MAYMOVE | MREMAP_FIXED)
+#define SHARED_PAGES 0x600100000000ull
+
+/* Each with arguments that the kernel would have something to say to. */
+static const struct {
+    const char *what;
+    uint64_t regs[7];
+} paying[] = {
+    {"trace me", {SYS_ptrace, 0}},
+    {"trace process 1", {SYS_ptrace, 16, 1}},
+    {"seize process 2", {SYS_ptrace, 0x4206, 2}},
+    {"let go of my tracer", {SYS_ptrace, 17, 0}},
+    {"read another's memory", {SYS_process_vm_readv, 1, HL_BOOT, 1, HL_BOOT, 1, 0}},
+    {"write another's memory", {SYS_process_vm_writev, 1, HL_BOOT, 1, HL_BOOT, 1, 0}},
+    {"compare with another", {SYS_kcmp, 1, 2, 0, 0, 0}},
+    {"kill all", {SYS_kill, -1, SIGKILL}},
+    {"kill my group", {SYS_kill, 0, SIGKILL}},
+    {"kill process 1", {SYS_tgkill, 1, 1, SIGKILL}},
+    {"stop a thread", {SYS_tkill, 2, SIGSTOP}},
+    {"stop myself", {SYS_kill, 2, SIGSTOP}},
+    {"queue a forged fault", {SYS_rt_sigqueueinfo, 2, SIGSEGV, HL_BOOT}},
+    {"handle a signal", {SYS_rt_sigaction, SIGSEGV, HL_BOOT, 0, 8}},
+    {"return from none", {SYS_rt_sigreturn}},
+    {"block signals", {SYS_rt_sigprocmask, SIG_SETMASK, HL_BOOT, 0, 8}},
+    {"a stack for signals", {SYS_sigaltstack, HL_BOOT, 0}},
+    {"rseq", {SYS_rseq, HL_BOOT, 32, 0, 0x53053053}},
+    {"no rseq", {SYS_rseq, HL_BOOT, 32, 1, 0x53053053}},
+    {"a ring", {425 /* io_uring_setup */, 8, HL_BOOT}},
+    {"enter a ring", {426 /* io_uring_enter */, 0, 1, 0, 0, 0, 0}},
+    {"register with a ring", {427 /* io_uring_register */, 0, 0, HL_BOOT, 1}},
+    {"a page to write and run", {SYS_mmap, 0, 4096, ALL_RIGHTS, 0x22, -1, 0}},
+    {"a page over the gate", {SYS_mmap, HL_GATE, 4096, ALL_RIGHTS, 0x32, -1, 0}},
+    {"a page at the template's code", {SYS_mmap, TRACER_TEXT, 4096, ALL_RIGHTS, 0x32, -1, 0}},
+    {"write the gate", {SYS_mprotect, HL_GATE, 4096, ALL_RIGHTS}},
+    {"write the gate, by key", {SYS_pkey_mprotect, HL_GATE, 4096, ALL_RIGHTS, -1}},
+    {"no gate", {SYS_munmap, HL_GATE, 4096}},
+    {"move the gate", {SYS_mremap, HL_GATE, 4096, 4096, MOVE, SHARED_PAGES}},
+    {"another's slot", {SYS_mremap, TRACER_WORDS, 0, 8192, MOVE, SHARED_PAGES}},
+    {"more of the slot", {SYS_mremap, TRACER_WORDS, 4096, 65536, MREMAP_MAYMOVE}},
+    {"pages in another order", {SYS_remap_file_pages, TRACER_WORDS, 4096, 0, 1, 0}},
+    {"zeros for what is there", {SYS_madvise, HL_BOOT, 4096, 4 /* MADV_DONTNEED */}},
+    {"a hole in shared memory", {SYS_madvise, TRACER_WORDS, 4096, 9 /* MADV_REMOVE */}},
+    {"faults of my own", {SYS_userfaultfd, 1}},
+    {"SysV memory", {SYS_shmat, 0, 0, 0}},
+    {"lock all memory", {SYS_mlockall, 3}},
+    {"more data", {SYS_brk, 1ull << 40}},
+    {"seal the gate", {462 /* mseal */, HL_GATE, 4096, 0}},
+    {"fork", {SYS_fork}},
+    {"vfork", {SYS_vfork}},
+    {"clone", {SYS_clone, SIGCHLD, 0, 0, 0, 0}},
+    {"clone as the template does", {SYS_clone, TEMPLATE_FLAGS, 0, 0, 0, 0, 0}},
+    {"a thread", {SYS_clone, 0x50f00, HL_BOOT, 0, 0, 0}},
+    {"clone untraced", {SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0}},
+    {"clone3", {SYS_clone3, HL_BOOT, 88}},
+    {"another program", {SYS_execve, HL_BOOT, 0, 0}},
+    {"another program by descriptor", {SYS_execveat, 0, HL_BOOT, 0, 0, 0x1000}},
+    {"strict mode", {SYS_seccomp, 0, 0, 0}},
+    {"a filter", {SYS_seccomp, 1, 0, HL_BOOT}},
+    {"a filter, the old way", {SYS_prctl, 22, 2, HL_BOOT}},
+    {"no user dispatch", {SYS_prctl, 59, 0, 0, 0, 0}},
+    {"other limits", {SYS_prlimit64, 0, 7 /* RLIMIT_NOFILE */, HL_BOOT, 0}},
+    {"namespaces", {SYS_unshare, CLONE_NEWUSER}},
+    {"another namespace", {SYS_setns, 0, 0}},
+    {"open", {SYS_openat, -100, HL_BOOT, 0}},
+    {"a file in memory", {SYS_memfd_create, HL_BOOT, 0}},
+    {"a socket", {SYS_socket, 1, 1, 0}},
+    {"write to a terminal", {SYS_write, 1, HL_BOOT, 64}},
+    {"wake the tracer", {SYS_futex, TRACER_CONTROL, FUTEX_WAKE, 1}},
+    {"wait for ever elsewhere", {SYS_futex, TRACER_WORDS + 4, FUTEX_WAIT, 0}},
+    {"other bases", {SYS_arch_prctl, 0x1002 /* ARCH_SET_FS */, 0}},
+    {"the tracer's processor", {SYS_sched_setaffinity, 0, 8, HL_BOOT}},
+    {"before all others", {SYS_sched_setscheduler, 0, SCHED_FIFO, HL_BOOT}},
+    {"end, with a status", {SYS_exit_group, 0}},
+    {"end of a thread", {SYS_exit, 0}},
+    {"restart what was interrupted", {SYS_restart_syscall}},
+    {"the time, by the kernel", {SYS_clock_gettime, 0, HL_BOOT}},
+};
+
+/* By an instruction of its own, and by both of the gate's. */
+TEST_SLOW(escape_by_calls_that_would_pay)
+{
+    struct site site[2];
+    size_t i;
+
+    begin();
+    sites(site);
+    CHECK(sizeof paying / sizeof paying[0] >= 60);
+    for (i = 0; i < sizeof paying / sizeof paying[0]; i++) {
+        refused(0, paying[i].regs);
+        refused(site[0].at, paying[i].regs);
+        refused(site[1].at, paying[i].regs);
+    }
+    end(0);
+}
+
+/* A container's filter answers with an error, which a guest must not get. */
+TEST(escape_behind_a_containers_filter)
+{
+    struct site site[2];
+    int i;
+
+    vm_refuse(SYS_kill, 0, 0xc0de, EPERM);
+    begin();
+    sites(site);
+    for (i = 0; i < 3; i++)
+        refused(i < 2 ? site[i].at : 0, (const uint64_t[7]){SYS_kill, 0xc0de, SIGKILL});
+    end(0);
+}
+
+/* Behind its calls the gate goes on with nothing that was there before: whoever
+ * jumps there waits in it. */
+TEST(escape_by_the_middle_of_the_gate)
+{
+    struct site site[2];
+    hl_error err;
+    int i;
+
+    begin();
+    patience = 100000;
+    sites(site);
+    for (i = 0; i < 2; i++) {
+        err = attack("Call", ARGS(hl_u64(site[i].at + 2), hl_bytes(site[i].regs, 56)));
+        CHECK(err.status == HL_E_DEADLINE || err.status == HL_E_FAULT);
+    }
     end(0);
 }
 
@@ -258,6 +404,24 @@ TEST(escape_to_memory_of_the_tracer)
         err = attack("JumpTo", ARGS(hl_u64(places[i])));
         CHECK_INT(err.status, HL_E_FAULT);
     }
+    end(0);
+}
+
+/* All memory that it has: no more than that is taken. */
+TEST(escape_by_exhausting_memory)
+{
+    const struct hv_vm *machine;
+    char found[64];
+    uint64_t most = 0;
+    uint32_t i;
+
+    begin();
+    machine = box->vm->machine;
+    for (i = 0; i < machine->region_count; i++)
+        most += machine->regions[i].size;
+    vm_call(box, "Fill", NONE);
+    CHECK(process_field(found, sizeof found, process_child(box), "status", "VmRSS"));
+    CHECK(strtoull(found, NULL, 10) * 1024 <= most + TRACER_PAGE);
     end(0);
 }
 
