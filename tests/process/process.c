@@ -184,23 +184,36 @@ static unsigned tracepoint(void)
     return id;
 }
 
-int process_count_start(const hl_sandbox *box, const char *which)
+static int count(pid_t pid, bool inherit, const char *filter)
 {
-    struct perf_event_attr attr = {
-        .type = PERF_TYPE_TRACEPOINT, .size = sizeof attr, .config = tracepoint(), .inherit = 1};
-    const pid_t template = process_template_of(box);
-    char filter[80];
+    struct perf_event_attr attr = {.type = PERF_TYPE_TRACEPOINT,
+                                   .size = sizeof attr,
+                                   .config = tracepoint(),
+                                   .disabled = 1, /* until there is the filter */
+                                   .inherit = inherit};
     int counter;
 
     if (!attr.config)
         return -1;
-    counter = (int)syscall(SYS_perf_event_open, &attr, template, -1, -1, PERF_FLAG_FD_CLOEXEC);
-    if (counter < 0)
-        return -1;
-    snprintf(filter, sizeof filter, "common_pid != %d && %s", template, which);
-    if (ioctl(counter, PERF_EVENT_IOC_SET_FILTER, filter))
+    counter = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+    if (counter >= 0 && (ioctl(counter, PERF_EVENT_IOC_SET_FILTER, filter) ||
+                         ioctl(counter, PERF_EVENT_IOC_ENABLE, 0)))
         FAIL("perf filter: %s", strerror(errno));
     return counter;
+}
+
+int process_count_one(pid_t thread, const char *which)
+{
+    return count(thread, false, which);
+}
+
+int process_count_start(const hl_sandbox *box, const char *which)
+{
+    const pid_t template = process_template_of(box);
+    char filter[80];
+
+    snprintf(filter, sizeof filter, "common_pid != %d && %s", template, which);
+    return count(template, true, filter);
 }
 
 uint64_t process_count(int counter)

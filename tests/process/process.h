@@ -29,5 +29,6 @@ bool process_field(char *out, size_t size, pid_t pid, const char *file, const ch
  * tracepoint behind all filters sees them; `which`: a condition on id, their
  * number. -1: there are no tracepoints here. */
 int process_count_start(const hl_sandbox *box, const char *which);
+int process_count_one(pid_t thread, const char *which); /* the same of one thread */
 uint64_t process_count(int counter);
 #endif

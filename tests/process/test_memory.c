@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of guests in processes: what a restore leaves, and who has how much of it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -178,6 +180,59 @@ TEST(memory_of_slots_is_cleared)
     hl_sandbox_destroy(keeper);
 }
 
+/* ---- What is named as written ------------------------------------------------------ */
+
+struct named {
+    uint64_t first, last; /* pages that the guest is told to write */
+    uint32_t count, others;
+};
+
+static void name(void *ctx, uint64_t page)
+{
+    struct named *named = ctx;
+
+    if (page >= named->first && page <= named->last)
+        named->count++;
+    else
+        named->others++;
+}
+
+/* Pages that a guest wrote, and those alone: not all, nor what it read, where
+ * the kernel tells zeros that were read from zeros that were written. */
+static void names_what_was_written(bool exactly)
+{
+    enum { READ = 100, WRITTEN = 37, OTHERS_MAX = 16 /* stack, data */ };
+    hl_sandbox *box = make();
+    const uint64_t heap = box->shape->layout.areas[AREA_HEAP].address + HEAP_PAGES / 2 * HL_PAGE;
+    struct named named = {(heap - HL_WINDOW) / HL_PAGE, 0, 0, 0};
+    hl_error err;
+    uint32_t i;
+
+    named.last = named.first + HEAP_PAGES / 2 - 1;
+    for (i = 0; i < READ; i++)
+        vm_call(box, "Peek", ARGS(hl_u64(heap + i * HL_PAGE)));
+    for (i = 0; i < WRITTEN; i++)
+        vm_call(box, "Poke", ARGS(hl_u64(heap + 3ull * i * HL_PAGE), hl_u64(i)));
+    CHECK_INT(hv_process.dirty(box->vm->machine, name, &named, &err), HL_OK);
+    CHECK(named.count >= WRITTEN && named.count <= (exactly ? WRITTEN : WRITTEN + READ));
+    CHECK(named.others > 0 && named.others <= OTHERS_MAX);
+    hl_sandbox_destroy(box);
+}
+
+TEST(memory_names_what_was_written)
+{
+    const int map = open("/proc/self/pagemap", O_RDONLY);
+    uint64_t scan[12] = {sizeof scan}; /* Linux 6.7 has it */
+
+    names_what_was_written(!ioctl(map, 0xc0606610, scan) || errno != ENOTTY);
+}
+
+TEST(memory_names_what_was_written_by_the_page_map)
+{
+    vm_refuse(SYS_ioctl, 1, 0xc0606610, ENOTTY);
+    names_what_was_written(false);
+}
+
 /* ---- Which child ------------------------------------------------------------------- */
 
 TEST(memory_is_put_back_up_to_the_break_even)
@@ -226,9 +281,10 @@ TEST(memory_of_idle_vms_is_nobodys)
 
 /* ---- How much ---------------------------------------------------------------------- */
 
-/* Bytes of guest memory that a process has for itself. */
-static uint64_t own_memory(pid_t pid)
+/* Bytes of guest memory that a process has: "Rss"; for itself: "Anonymous". */
+static uint64_t guest_memory(pid_t pid, const char *kind)
 {
+    const size_t len = strlen(kind);
     char path[64], line[512];
     unsigned long long start = 0, kib = 0, first, end;
     uint64_t sum = 0;
@@ -240,8 +296,8 @@ static uint64_t own_memory(pid_t pid)
     while (fgets(line, sizeof line, file)) {
         if (sscanf(line, "%llx-%llx ", &first, &end) == 2)
             start = first;
-        if (start >= HL_SLIDE && start < TRACER_ARENA &&
-            sscanf(line, "Anonymous: %llu kB", &kib) == 1)
+        if (start >= HL_SLIDE && start < TRACER_ARENA && !strncmp(line, kind, len) &&
+            sscanf(line + len, ": %llu kB", &kib) == 1)
             sum += kib * 1024;
     }
     fclose(file);
@@ -254,7 +310,65 @@ TEST(memory_of_a_template_is_untouched)
     hl_sandbox *box = make();
 
     write_pages(box, FEW);
-    CHECK_INT(own_memory(process_template_of(box)), 0);
-    CHECK(own_memory(process_child(box)) > 0);
+    CHECK_INT(guest_memory(process_template_of(box), "Rss"), 0);
+    CHECK(guest_memory(process_child(box), "Anonymous") > 0);
+    hl_sandbox_destroy(box);
+}
+
+static uint64_t page_tables(pid_t pid)
+{
+    char kib[64];
+
+    CHECK(process_field(kib, sizeof kib, pid, "status", "VmPTE"));
+    return strtoull(kib, NULL, 10) * 1024;
+}
+
+/* However much memory a snapshot holds: a clone of it gets page tables and pages
+ * as it touches them. */
+TEST(memory_of_a_clone_is_what_it_touches)
+{
+    enum { PAGES = 16384, FEW_BYTES = 100 << 10 };
+    const hl_config config = {.struct_size = sizeof config, .heap_size = 256 << 20};
+    hl_sandbox *box = process_box("memory", &config), *clone;
+    hl_snapshot *large;
+    hl_error err;
+
+    vm_call(box, "Fill", ARGS(hl_u32(0), hl_u32(PAGES), hl_u64(7)));
+    CHECK(guest_memory(process_child(box), "Anonymous") >= PAGES * HL_PAGE);
+    CHECK(page_tables(process_child(box)) > FEW_BYTES);
+    large = process_take(box);
+    CHECK_INT(hl_sandbox_create_from(&clone, large, NULL, NULL, &err), HL_OK);
+    hl_sandbox_destroy(box);
+    CHECK_INT(vm_call(clone, "SumPages", ARGS(hl_u32(PAGES - 1), hl_u32(1))).as.u64, 7);
+    CHECK_INT(guest_memory(process_template_of(clone), "Rss"), 0);
+    CHECK(page_tables(process_template_of(clone)) <= FEW_BYTES);
+    CHECK(page_tables(process_child(clone)) <= FEW_BYTES);
+    CHECK(guest_memory(process_child(clone), "Anonymous") <= 32 * HL_PAGE);
+    hl_snapshot_release(large);
+    hl_sandbox_destroy(clone);
+}
+
+/* ---- Who writes it ----------------------------------------------------------------- */
+
+/* The tracer may, as the parent of what it traces; the host need not be allowed to. */
+TEST(memory_is_written_by_the_tracer)
+{
+    hl_sandbox *box = make();
+    hl_snapshot *clean = process_take(box);
+    const pid_t child = process_child(box);
+    int host, tracer;
+
+    write_pages(box, FEW);
+    host = process_count_one(getpid(), "id == 310 || id == 311 || id == 101");
+    tracer = process_count_one(process_tracer(box), "id == 310 || id == 311");
+    if (host < 0 || tracer < 0)
+        test_skip("no tracepoints here");
+    process_restore(box, clean);
+    write_pages(box, 1);
+    hl_snapshot_release(process_take(box));
+    CHECK_INT(process_child(box), child);
+    CHECK_INT(process_count(host), 0);
+    CHECK(process_count(tracer) >= 2); /* put back, and read */
+    hl_snapshot_release(clean);
     hl_sandbox_destroy(box);
 }
