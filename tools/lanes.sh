@@ -170,10 +170,11 @@ lane_fuzz()
     tally_run fuzz tools/fuzz build/fuzz/fuzz "$fuzz_seconds" ${fuzz_target:+"$fuzz_target"}
 }
 
-# Lines that unit tests and corpora run, with no hypervisor. Left out is what
-# takes long and runs no line that the others do not.
-coverage_folders=unit
-coverage_skip='single_fetch|deadline|stop|threads|idle_vms|guest_libc'
+# Lines that unit tests, guests in processes and corpora run, with no hypervisor.
+# Left out is what takes long, or all descriptors, and runs no line that the
+# others do not.
+coverage_folders='unit process'
+coverage_skip='single_fetch|deadline|stop|threads|idle_vms|guest_libc|escape|limits'
 
 lane_coverage()
 {
