@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../../src/host/snapshot.h"
@@ -178,6 +179,50 @@ TEST(memory_of_slots_is_cleared)
     hl_snapshot_release(start);
     hl_sandbox_destroy(box);
     hl_sandbox_destroy(keeper);
+}
+
+/* ---- Registers ---------------------------------------------------------------------- */
+
+/* As process_run orders a restore, but with another place to go on than the
+ * gate's entry, which clears what this is about once more. */
+static void go_on_at(struct hv_vm *machine, uint64_t rip)
+{
+    struct tracer_slot *slot = machine->slot;
+
+    slot->rip = rip;
+    slot->rsp = slot->rdi = 0;
+    slot->rflags = 2;
+    slot->steps = TRACER_STOP | TRACER_RESET | TRACER_GO;
+    slot->event.kind = TRACER_NONE;
+    __atomic_fetch_or(&machine->template->head->pending[machine->slot_number / 64],
+                      1ull << machine->slot_number % 64, __ATOMIC_SEQ_CST);
+    CHECK(!syscall(SYS_pidfd_send_signal, machine->template->tracer, SIGUSR1, NULL, 0));
+    while (__atomic_load_n(&slot->event.kind, __ATOMIC_SEQ_CST) == TRACER_NONE)
+        usleep(1000);
+}
+
+/* Registers of a child that is put back are the kernel's doing, those of XSAVE
+ * too: none of what they had is there at its first instruction. */
+TEST(memory_of_registers_is_put_back)
+{
+    hl_sandbox *box = process_box("escape", NULL);
+    struct hv_vm *machine = box->vm->machine;
+    const uint64_t kept = vm_call(box, "Kept", NONE).as.u64;
+    const uint64_t code = vm_call(box, "Stain", NONE).as.u64;
+    const uint64_t page = (kept & ~(uint64_t)(HL_PAGE - 1));
+    uint64_t found[HL_PAGE / 8];
+    struct iovec here = {found, sizeof found}, there = {(void *)(uintptr_t)page, HL_PAGE};
+    size_t at = (kept - page) / 8;
+
+    go_on_at(machine, code);
+    CHECK_INT(machine->slot->event.kind, TRACER_SIGNAL);
+    CHECK_INT(machine->slot->event.signal, SIGILL);
+    CHECK_INT(process_vm_readv(process_child(box), &here, 1, &there, 1, 0), HL_PAGE);
+    CHECK(at + 2 < HL_PAGE / 8);
+    CHECK_INT(found[at], 0);
+    CHECK_INT(found[at + 1], 0);
+    CHECK_INT(found[at + 2], 0);
+    hl_sandbox_destroy(box);
 }
 
 /* ---- What is named as written ------------------------------------------------------ */

@@ -127,6 +127,25 @@ HL_FUNCTION(u64, Fill, ())
     return boot->heap_size / 2;
 }
 
+/* Code for whoever sets RIP: keeps two registers, and faults. */
+__asm__(".text\n"
+        "escape_keep: movups %xmm15, escape_kept(%rip)\n mov %r15, escape_kept+16(%rip)\n ud2\n");
+extern const uint8_t escape_keep[];
+uint64_t escape_kept[3];
+
+/* Puts something into the first, and says where that code is. */
+HL_FUNCTION(u64, Stain, ())
+{
+    __asm__ volatile("pcmpeqd %%xmm15, %%xmm15" ::: "xmm15");
+    return (uint64_t)(uintptr_t)escape_keep;
+}
+
+HL_FUNCTION(u64, Kept, ())
+{
+    escape_kept[0] = escape_kept[1] = escape_kept[2] = 1;
+    return (uint64_t)(uintptr_t)escape_kept;
+}
+
 HL_FUNCTION(void, Spin, ())
 {
     for (;;)
