@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +27,17 @@ hl_sandbox *process_box(const char *name, const hl_config *config)
         FAIL("%s: %s", name, err.text);
     hl_guest_release(guest);
     return box;
+}
+
+void process_subreaper(void)
+{
+    hl_error err;
+
+    if (hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err))
+        test_skip("%s", err.text);
+    CHECK(!prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+    if (hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err))
+        FAIL("as a subreaper: %s", err.text);
 }
 
 hl_snapshot *process_take(hl_sandbox *box)

@@ -11,6 +11,8 @@
 
 /* A sandbox in a process; the test is skipped where none can be made. */
 hl_sandbox *process_box(const char *name, const hl_config *config);
+/* From here on tracers are forks of this process. Skips, too. */
+void process_subreaper(void);
 hl_snapshot *process_take(hl_sandbox *box);
 void process_restore(hl_sandbox *box, const hl_snapshot *snapshot);
 

@@ -258,7 +258,7 @@ TEST(deaths_are_unseen_by_the_application)
 
 TEST(deaths_are_unseen_by_a_subreaper)
 {
-    CHECK(!prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+    process_subreaper();
     unseen();
 }
 
@@ -268,9 +268,12 @@ TEST(deaths_are_unseen_by_process_1)
 {
     int status, pid, others = 0;
     struct dirent *entry;
+    hl_error err;
     pid_t child;
     DIR *proc;
 
+    if (hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err))
+        test_skip("%s", err.text);
     if (unshare(CLONE_NEWPID | CLONE_NEWNS))
         test_skip("namespaces: %s", strerror(errno));
     child = fork();
@@ -283,6 +286,8 @@ TEST(deaths_are_unseen_by_process_1)
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
         mount("proc", "/proc", "proc", 0, NULL))
         test_skip("/proc: %s", strerror(errno));
+    if (hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err))
+        FAIL("as process 1: %s", err.text);
     unseen();
     proc = opendir("/proc");
     CHECK(proc);

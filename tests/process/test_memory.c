@@ -203,7 +203,7 @@ static void go_on_at(struct hv_vm *machine, uint64_t rip)
 
 /* Registers of a child that is put back are the kernel's doing, those of XSAVE
  * too: none of what they had is there at its first instruction. */
-TEST(memory_of_registers_is_put_back)
+static void registers_are_put_back(void)
 {
     hl_sandbox *box = process_box("escape", NULL);
     struct hv_vm *machine = box->vm->machine;
@@ -223,6 +223,19 @@ TEST(memory_of_registers_is_put_back)
     CHECK_INT(found[at + 1], 0);
     CHECK_INT(found[at + 2], 0);
     hl_sandbox_destroy(box);
+}
+
+TEST(memory_of_registers_is_put_back)
+{
+    registers_are_put_back();
+}
+
+/* Nor are they the application's, where the tracer is a fork of it. */
+TEST(memory_of_registers_is_put_back_by_a_fork)
+{
+    process_subreaper();
+    __asm__ volatile("pcmpeqd %%xmm15, %%xmm15" ::: "xmm15");
+    registers_are_put_back();
 }
 
 /* ---- What is named as written ------------------------------------------------------ */

@@ -27,7 +27,7 @@
     } \
     TEST(id##_of_a_fork) \
     { \
-        CHECK(!prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)); \
+        process_subreaper(); \
         id(); \
     } \
     static void id(void)
@@ -258,6 +258,27 @@ BOTH_STARTS(outside_memory)
     hl_sandbox_destroy(box);
 }
 
+/* Nothing of the application's is in the tracer, even if it was forked from it. */
+BOTH_STARTS(outside_memory_of_the_tracer)
+{
+    hl_sandbox *box = begin();
+    char path[64], text[512];
+    unsigned long long start;
+    FILE *maps;
+
+    snprintf(path, sizeof path, "/proc/%d/maps", process_tracer(box));
+    maps = fopen(path, "r");
+    CHECK(maps);
+    while (fgets(text, sizeof text, maps)) {
+        start = strtoull(text, NULL, 16);
+        if ((start < TRACER_ARENA || start >= TRACER_TEXT_END) && !strstr(text, "[v") &&
+            !(strstr(text, "[stack]") && !box->vm->machine->template->own))
+            FAIL("a tracer has %s", text);
+    }
+    fclose(maps);
+    hl_sandbox_destroy(box);
+}
+
 /* Two children of one template: what is written to one's slot, the other has not. */
 TEST(outside_slots_are_each_its_own)
 {
@@ -404,12 +425,18 @@ TEST(outside_landlock)
         CHECK_HAS(probe(), "namespaces, Landlock");
 }
 
-static void works_without(const char *what)
+/* It works here, and does when this is refused, too. */
+static void works_without(const char *what, long call, unsigned arg, uint32_t value, int error)
 {
     hl_sandbox *box;
     hl_snapshot *clean;
+    hl_error err;
 
-    CHECK_HAS(probe(), what);
+    probe();
+    vm_refuse(call, arg, value, error);
+    if (hl_hypervisor_probe(HL_HYPERVISOR_PROCESS, &err))
+        FAIL("%s", err.text);
+    CHECK_HAS(err.text, what);
     box = begin();
     clean = process_take(box);
     CHECK_INT(vm_call(box, "Count", NONE).as.u32, 2);
@@ -421,26 +448,24 @@ static void works_without(const char *what)
 
 TEST(outside_namespaces_are_not_required)
 {
-    vm_refuse(SYS_unshare, 0, CLONE_NEWUSER, EPERM);
-    works_without("no namespaces");
+    works_without("no namespaces", SYS_unshare, 0, CLONE_NEWUSER, EPERM);
 }
 
 TEST(outside_some_namespaces_are_not_required)
 {
-    vm_refuse(SYS_unshare, 0, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, ENOSPC);
-    works_without("no namespaces");
+    works_without("no namespaces", SYS_unshare, 0,
+                  CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS, ENOSPC);
 }
 
 TEST(outside_landlock_is_not_required)
 {
-    vm_refuse(SYS_landlock_create_ruleset, 2, 1, EOPNOTSUPP);
-    works_without("no Landlock");
+    works_without("no Landlock", SYS_landlock_create_ruleset, 2, 1, EOPNOTSUPP);
 }
 
 TEST(outside_user_dispatch_is_not_required)
 {
-    vm_refuse(SYS_ptrace, 0, 0x4210 /* PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG */, EIO);
-    works_without("no user dispatch");
+    works_without("no user dispatch", SYS_ptrace, 0,
+                  0x4210 /* PTRACE_SET_SYSCALL_USER_DISPATCH_CONFIG */, EIO);
 }
 
 /* ---- The tracer's turn ------------------------------------------------------------------ */
@@ -472,5 +497,34 @@ BOTH_STARTS(outside_the_tracers_turn_is_short)
         test_skip("this kernel has no turns of a chosen length");
     CHECK_INT(slice_of(process_tracer(box)), 100000);
     CHECK(slice_of(process_child(box)) > 100000);
+    hl_sandbox_destroy(box);
+}
+
+/* The kernel tells whoever asked for it (rseq, the C library) that it was moved to
+ * another processor: in memory that a fork of the application no longer has. */
+BOTH_STARTS(outside_the_tracer_is_moved)
+{
+    hl_sandbox *box = begin();
+    const pid_t tracer = process_tracer(box);
+    hl_snapshot *clean = process_take(box);
+    cpu_set_t all, one;
+    int i, moves = 0;
+
+    CHECK(!sched_getaffinity(0, sizeof all, &all));
+    if (CPU_COUNT(&all) < 2)
+        test_skip("one processor");
+    for (i = 0; moves < 8; i = (i + 1) % CPU_SETSIZE) {
+        if (!CPU_ISSET(i, &all))
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(i, &one);
+        CHECK(!sched_setaffinity(tracer, sizeof one, &one));
+        vm_expect(HL_E_FAULT, NULL, box, "ReadByte", ARGS(hl_u64(0)), NULL);
+        process_restore(box, clean);
+        CHECK_INT(vm_call(box, "Count", NONE).as.u32, 2);
+        moves++;
+    }
+    CHECK_INT(process_tracer(box), tracer);
+    hl_snapshot_release(clean);
     hl_sandbox_destroy(box);
 }
