@@ -16,6 +16,9 @@ void process_subreaper(void);
 hl_snapshot *process_take(hl_sandbox *box);
 void process_restore(hl_sandbox *box, const hl_snapshot *snapshot);
 
+/* Skips where /proc is another namespace's: a number is somebody else there. */
+void process_needs_proc(void);
+
 /* The processes of a sandbox's template: tracer, template, children. */
 pid_t process_tracer(const hl_sandbox *box);
 pid_t process_template_of(const hl_sandbox *box);

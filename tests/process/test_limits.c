@@ -24,6 +24,7 @@ static void other_begin(void)
 {
     const hl_config config = {.struct_size = sizeof config, .heap_size = 3 << 20};
 
+    process_needs_proc();
     hl_cache_limit(0);
     other = process_box("escape", &config);
     before = held_now();

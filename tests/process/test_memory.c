@@ -266,6 +266,7 @@ static void names_what_was_written(bool exactly)
     hl_error err;
     uint32_t i;
 
+    process_needs_proc(); /* else all is named */
     named.last = named.first + HEAP_PAGES / 2 - 1;
     for (i = 0; i < READ; i++)
         vm_call(box, "Peek", ARGS(hl_u64(heap + i * HL_PAGE)));
