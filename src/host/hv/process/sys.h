@@ -6,6 +6,9 @@
 #include <asm/unistd.h>
 
 /* The result, or a negative errno. */
+#ifdef __clang_analyzer__ /* it does not see what assembly writes */
+long sys6(long number, long a, long b, long c, long d, long e, long f);
+#else
 static inline long sys6(long number, long a, long b, long c, long d, long e, long f)
 {
     register long r10 __asm__("r10") = d;
@@ -19,6 +22,7 @@ static inline long sys6(long number, long a, long b, long c, long d, long e, lon
                      : "rcx", "r11", "memory");
     return result;
 }
+#endif
 
 #define SYS_SIX(number, a, b, c, d, e, f, ...) \
     sys6(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
