@@ -641,15 +641,15 @@ static hl_status make_machine(struct vm *vm, hl_error *err)
     struct x86_state state;
     struct plan plan;
     uint32_t stale = 0;
-    hl_status status;
+    hl_status status = HL_OK;
 
-    if (vm->kind.hv->renew) { /* it begins with mappings as with all else */
+    vm->stained = vm->kind.hv->renew != NULL;
+    if (vm->stained) /* it begins with mappings as with all else */
         status = vm_map_put(vm, vm->content, &stale, err);
-        if (status)
-            return status;
-        vm->laid &= !vm->mapped;
-        vm->stained = false;
-    }
+    if (status)
+        return status;
+    vm->laid &= !vm->mapped;
+    vm->stained = false;
     make_plan(&plan, vm, vm->base);
     x86_state_init(&state, vm->kind.avx, x86_vendor_intel());
     plan.setup.state = &state;

@@ -80,7 +80,7 @@ static hl_status hide(struct vm *vm, uint32_t place, hl_error *err)
     return status;
 }
 
-/* Where the backend renews, that is still to come. */
+/* Where the backend renews, memory has it when it begins anew. */
 static hl_status add(struct vm *vm, uint32_t place, const struct mapping *mapping, hl_error *err)
 {
     hl_status status;
@@ -94,8 +94,6 @@ static hl_status add(struct vm *vm, uint32_t place, const struct mapping *mappin
         status = show(vm, place, err);
     if (status)
         free_place(&vm->mapped[place]);
-    else
-        vm->stained = vm->kind.hv->renew != NULL;
     return status;
 }
 
@@ -103,11 +101,9 @@ static hl_status take_away(struct vm *vm, uint32_t place, hl_error *err)
 {
     hl_status status = vm->kind.hv->renew ? HL_OK : hide(vm, place, err);
 
-    if (status)
-        return status;
-    free_place(&vm->mapped[place]);
-    vm->stained = vm->kind.hv->renew != NULL;
-    return HL_OK;
+    if (!status)
+        free_place(&vm->mapped[place]);
+    return status;
 }
 
 hl_status vm_map(struct vm *vm, uint32_t place, const struct mapping *mapping, hl_error *err)

@@ -498,19 +498,26 @@ TEST(copies_of_a_tracer_that_died)
 TEST(copies_are_taken_from_the_dead)
 {
     hl_sandbox *box = make();
-    hl_snapshot *clean = process_take(box);
+    hl_snapshot *clean = process_take(box), *mapped;
     struct map_file file;
     uint64_t at;
 
     map_file_make(&file, 3 * PAGE);
     at = map_in(box, map_file(&file, true));
+    mapped = process_take(box);
     map_peek_faults(box, 16);
     CHECK_INT(kill(process_child(box), SIGKILL), 0);
     map_out(box, at);
     CHECK_INT(hl_sandbox_state(box), HL_POISONED);
     process_restore(box, clean);
     map_peek_faults(box, at);
+    process_restore(box, mapped);
+    map_peek_faults(box, at + 3 * PAGE);
+    map_out(box, at);
+    process_restore(box, mapped); /* the VM had this very content before */
+    CHECK_INT(map_sum(box, at, file.size), map_sum_of(file.bytes, file.size));
     hl_snapshot_release(clean);
+    hl_snapshot_release(mapped);
     hl_sandbox_destroy(box);
     map_file_drop(&file);
 }
