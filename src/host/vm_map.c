@@ -281,7 +281,7 @@ hl_status vm_map_put(struct vm *vm, const struct content *to, uint32_t *stale, h
 
 /* ---- Where memory begins anew ------------------------------------------------------------- */
 
-uint32_t vm_map_list(const struct vm *vm, struct hv_view views[], struct hv_region regions[])
+uint32_t vm_map_list(const struct vm *vm, struct hv_view *views, struct hv_region *regions)
 {
     const struct mapping *is;
     uint32_t count = 0, i;

@@ -11,7 +11,7 @@ void vm_map_note(struct vm *vm, uint64_t number);
  * grows by the pages that no longer need to be writable. */
 hl_status vm_map_put(struct vm *vm, const struct content *to, uint32_t *stale, hl_error *err);
 /* What VMs of a backend that renews begin with, up to MAPPINGS_MAX of each; their number. */
-uint32_t vm_map_list(const struct vm *vm, struct hv_view views[], struct hv_region regions[]);
+uint32_t vm_map_list(const struct vm *vm, struct hv_view *views, struct hv_region *regions);
 /* Loads what the guest wrote to them. */
 hl_status vm_map_lay(struct vm *vm, hl_error *err);
 uint64_t vm_map_dirty(const struct vm *vm); /* pages */

@@ -121,7 +121,7 @@ TEST(map_leaves_the_guest_as_it_was)
 
     map_file_make(&file, 3 * PAGE);
     generation = vm_call(box, "Generation", NONE).as.u64;
-    vm_call(box, "SetControl", ARGS(hl_u32((uint32_t)control), hl_u32(control >> 32)));
+    vm_call(box, "SetControl", ARGS(hl_u32((uint32_t)control), hl_u32((uint32_t)(control >> 32))));
     written = vm_call(box, "Fill", ARGS(hl_u32(0), hl_u32(20), hl_u64(7))).as.u64;
     for (i = 0; i < 3; i++) {
         at = map_in(box, map_file(&file, true));
