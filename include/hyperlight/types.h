@@ -87,7 +87,8 @@ enum { HL_STATUS_LIST(HL_STATUS_ENUM) HL_STATUS_END = -1000 };
 
 /* Filled by every call that takes one, on HL_OK too; caller-owned, may be NULL
  * where a call takes it. text is one line that names the thing, what was found
- * and what was wanted; bytes chosen by a guest are escaped in it. 512 bytes. */
+ * and what was wanted; bytes chosen by a guest are escaped in it. That of E_FAILED
+ * is the function's own, which may be empty. 512 bytes. */
 typedef struct hl_error {
     hl_status status;
     int32_t code;          /* E_FAILED, E_ABORT: chosen by the function; otherwise 0 */
