@@ -6,24 +6,13 @@
 #include "floor_kvm.h"
 #include "rows.h"
 
-static const struct sampler no_floor;
+static const struct sampler no_floor; /* nor any operation beside a floor */
 
 static bool run_exit(const struct bench *bench, struct samples *op, struct samples *floor,
                      hl_error *err)
 {
-    struct sampler exits = {floor_sample_exit, NULL, op};
-    struct floor_kvm kvm;
-    struct floor_vm vm;
-    bool ok;
-
     (void)floor;
-    if (!floor_open(&kvm, &vm, err))
-        return false;
-    exits.ctx = &vm;
-    ok = bench_take(bench, 8, &exits, &no_floor, err);
-    floor_vm_close(&vm);
-    floor_kvm_close(&kvm);
-    return ok;
+    return floor_take_exits(bench, 8, &no_floor, op, err);
 }
 
 /* What floor_vm measures beside the whole: each step of it. */
@@ -82,7 +71,6 @@ static bool run_vm(const struct bench *bench, struct samples *op, struct samples
 static bool run_vm_beside(const struct bench *bench, struct samples *op, struct samples *floor,
                           hl_error *err)
 {
-    struct sampler makes = {floor_sample_make, NULL, op};
     struct floor_kvm kvm;
     struct floor_vm other;
     bool ok;
@@ -90,8 +78,7 @@ static bool run_vm_beside(const struct bench *bench, struct samples *op, struct 
     (void)floor;
     if (!floor_open(&kvm, &other, err))
         return false;
-    makes.ctx = &kvm;
-    ok = bench_take(bench, 0, &makes, &no_floor, err);
+    ok = floor_take_vms(bench, 0, &no_floor, floor_sample_make, op, err);
     floor_vm_close(&other);
     floor_kvm_close(&kvm);
     return ok;
@@ -100,17 +87,8 @@ static bool run_vm_beside(const struct bench *bench, struct samples *op, struct 
 static bool run_vm_close(const struct bench *bench, struct samples *op, struct samples *floor,
                          hl_error *err)
 {
-    struct sampler closes = {floor_sample_close, NULL, op};
-    struct floor_kvm kvm;
-    bool ok;
-
     (void)floor;
-    if (!floor_kvm_open(&kvm, err))
-        return false;
-    closes.ctx = &kvm;
-    ok = bench_take(bench, 0, &closes, &no_floor, err);
-    floor_kvm_close(&kvm);
-    return ok;
+    return floor_take_vms(bench, 0, &no_floor, floor_sample_close, op, err);
 }
 
 #define FLOOR(id, what) \
