@@ -166,6 +166,23 @@ hl_status content_derive(struct content **out, const struct content *from,
     return *out ? HL_OK : error_set(err, HL_E_MEMORY, "no memory for a guest's contents");
 }
 
+/* What was derived from a content that had been written out begins there. */
+HL__HOT bool content_relate(const struct tree_node *trees[2], const struct content *a,
+                            const struct content *b)
+{
+    trees[0] = a->tree;
+    trees[1] = b->tree;
+    if (a->base == b->base)
+        return true;
+    if (atomic_load(&shared(a)->flat) == b->base)
+        trees[0] = NULL;
+    else if (atomic_load(&shared(b)->flat) == a->base)
+        trees[1] = NULL;
+    else
+        return false;
+    return true;
+}
+
 void content_set_mappings(struct content *content, struct mappings *mappings)
 {
     mappings_release(content->mappings);

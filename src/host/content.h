@@ -60,6 +60,10 @@ hl_status content_derive(struct content **out, const struct content *from,
 /* The same with all pages in a tree: of one whose base is sparse. */
 hl_status content_scatter(struct content **content, uint64_t memory_size, hl_error *err);
 void content_set_mappings(struct content *content, struct mappings *mappings);
+/* Trees over one base that tell the two apart; false: those that they have, over
+ * two bases. */
+bool content_relate(const struct tree_node *trees[2], const struct content *a,
+                    const struct content *b);
 void content_retain(const struct content *content);
 void content_release(const struct content *content);
 

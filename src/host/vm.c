@@ -180,30 +180,12 @@ static void copy_difference(void *ctx, uint64_t number, const uint8_t *page)
     copy_page(ctx, number, page);
 }
 
-/* Trees over one base that tell the two contents apart, if there are any: what
- * was derived from a content that had been written out begins there. */
-static bool relate(const struct tree_node *trees[2], const struct content *a,
-                   const struct content *b)
-{
-    trees[0] = a->tree;
-    trees[1] = b->tree;
-    if (a->base == b->base)
-        return true;
-    if (atomic_load(&((struct content *)(uintptr_t)a)->flat) == b->base)
-        trees[0] = NULL;
-    else if (atomic_load(&((struct content *)(uintptr_t)b)->flat) == a->base)
-        trees[1] = NULL;
-    else
-        return false;
-    return true;
-}
-
 /* Pages that the two contents may have different. */
 static void copy_differences(struct vm *vm, const struct content *to)
 {
     struct copy copy = {vm, to, HL_OK, NULL};
     const struct tree_node *trees[2];
-    const bool related = relate(trees, vm->content, to);
+    const bool related = content_relate(trees, vm->content, to);
 
     tree_diff(trees[0], trees[1], to->height, copy_difference, &copy);
     if (related)
@@ -337,7 +319,7 @@ static uint64_t distance(const struct content *a, const struct content *b)
 {
     const struct tree_node *trees[2];
 
-    if (relate(trees, a, b))
+    if (content_relate(trees, a, b))
         return tree_distance(trees[0], trees[1], a->height, COPY_MAX + 1);
     return a->pages + b->pages + base_pages(a->base) + base_pages(b->base);
 }
