@@ -81,6 +81,18 @@ static void limit(pid_t whom, int what, rlim_t most)
         FAIL("limit %d of %d: %s", what, whom, strerror(errno));
 }
 
+/* Who stood by has noticed nothing; and without the limit there is a child again. */
+static void goes_on(hl_sandbox *box, hl_sandbox *bystander, hl_snapshot *clean, int what)
+{
+    CHECK_INT(vm_call(bystander, "Count", NONE).as.u32, 2);
+    limit(process_template_of(box), what, RLIM_INFINITY);
+    process_restore(box, clean);
+    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
+    hl_snapshot_release(clean);
+    hl_sandbox_destroy(bystander);
+    hl_sandbox_destroy(box);
+}
+
 /* Nobody else is this user. Root has no limits. */
 static void be_nobody(void)
 {
@@ -107,13 +119,7 @@ TEST(limits_of_processes_of_a_template)
               "starting a guest's process: Resource temporarily unavailable; is the "
               "number of processes limited",
               box, "Count", NONE, NULL);
-    CHECK_INT(vm_call(bystander, "Count", NONE).as.u32, 2);
-    limit(process_template_of(box), RLIMIT_NPROC, RLIM_INFINITY);
-    process_restore(box, clean);
-    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
-    hl_snapshot_release(clean);
-    hl_sandbox_destroy(bystander);
-    hl_sandbox_destroy(box);
+    goes_on(box, bystander, clean, RLIMIT_NPROC);
 }
 
 /* The rest of the test is a child of one that reaps what it orphans, which
@@ -315,13 +321,7 @@ TEST(limits_of_memory_of_a_template)
     limit(process_template_of(box), RLIMIT_AS, TRACER_PAGE);
     vm_expect(HL_E_MEMORY, "starting a guest's process: Cannot allocate memory", box, "Count", NONE,
               NULL);
-    CHECK_INT(vm_call(bystander, "Count", NONE).as.u32, 2);
-    limit(process_template_of(box), RLIMIT_AS, RLIM_INFINITY);
-    process_restore(box, clean);
-    CHECK_INT(vm_call(box, "Count", NONE).as.u32, 1);
-    hl_snapshot_release(clean);
-    hl_sandbox_destroy(bystander);
-    hl_sandbox_destroy(box);
+    goes_on(box, bystander, clean, RLIMIT_AS);
 }
 
 /* A tracer does its work without any memory or descriptor more than it has. */
